@@ -1,0 +1,112 @@
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { launch, Mailbox, type Installation, type RunningProgram, waitFor } from '@kuramori/testing';
+import { attackScript, damage, incidentOver, innocentScript, install, secondUser } from './support';
+
+const attacks = ['openssl-encrypt-delete.sh', 'overwrite-in-place.py', 'encrypt-rename-note.py'];
+
+const installations: Installation[] = [];
+const programs: RunningProgram[] = [];
+const mailboxes: Mailbox[] = [];
+afterEach(async () => {
+  for (const program of programs.splice(0)) program.end();
+  for (const installation of installations.splice(0)) await installation.dispose();
+  for (const mailbox of mailboxes.splice(0)) await mailbox.close();
+});
+
+async function chain(options: Parameters<typeof install>[0] = {}) {
+  const mailbox = await Mailbox.open();
+  mailboxes.push(mailbox);
+  const { installation, before } = await install({ mailPort: mailbox.port, ...options });
+  installations.push(installation);
+  return { installation, before, mailbox };
+}
+
+function run(command: string, args: readonly string[], user?: { uid: number; gid: number }): RunningProgram {
+  const program = launch(command, args, user);
+  programs.push(program);
+  return program;
+}
+
+/** Someone else at work in the same share while it is attacked. */
+function startInnocent(installation: Installation) {
+  const desk = path.join(installation.share, 'Desk');
+  mkdirSync(desk);
+  const stopFile = path.join(installation.directory, 'stop');
+  const writer = run(innocentScript('keep-writing.py'), [desk, '90', stopFile]);
+  return {
+    writer,
+    finish: async () => {
+      writeFileSync(stopFile, '');
+      await writer.ended;
+      const written = Number(writer.stdout());
+      return {
+        written,
+        logLines: readFileSync(path.join(desk, 'work log.txt'), 'utf8').trimEnd().split('\n').length,
+        plan: readFileSync(path.join(desk, 'plan.md'), 'utf8'),
+      };
+    },
+  };
+}
+
+describe.each(attacks)('an attack with %s', (script) => {
+  it('is stopped, undone and told, once, while someone else works on', async () => {
+    const { installation, before, mailbox } = await chain();
+    installation.start();
+    await installation.ready();
+    const innocent = startInnocent(installation);
+    const attack = run(attackScript(script), [installation.share]);
+
+    const end = await attack.ended;
+    expect(end.signal).toBe('SIGKILL');
+    const incident = await incidentOver(installation);
+    const desk = await innocent.finish();
+
+    expect(damage(installation, before, ['Desk'])).toEqual({ lost: [], changedMetadata: [], added: [] });
+    expect(desk.logLines).toBe(desk.written);
+    expect(desk.plan).toBe(`# Plan\n\nrevision ${desk.written}\n`);
+    expect(innocent.writer.stderr()).toBe('');
+    expect(readdirSync(path.join(installation.share, 'Desk')).sort()).toEqual(['plan.md', 'work log.txt']);
+
+    expect(await installation.incidents()).toHaveLength(1);
+    expect(incident.actor.kind).toBe('process');
+    expect(incident.files.unrecoverable).toBe(0);
+    expect(incident.files.touched).toBeGreaterThan(0);
+    await waitFor('two mails', 20_000, () => mailbox.mails.length >= 2);
+    expect(mailbox.mails).toHaveLength(2);
+  });
+
+  it('as a second user is stopped and undone', async () => {
+    const { installation, before } = await chain({ owners: [secondUser] });
+    chownSync(installation.share, secondUser.uid, secondUser.gid);
+    chmodSync(installation.directory, 0o755);
+    for (const entry of readdirSync(installation.share, { recursive: true, withFileTypes: true })) {
+      if (entry.isDirectory()) chownSync(path.join(entry.parentPath, entry.name), secondUser.uid, secondUser.gid);
+    }
+    installation.start();
+    await installation.ready();
+    const attack = run(attackScript(script), [installation.share], secondUser);
+    expect((await attack.ended).signal).toBe('SIGKILL');
+    const incident = await incidentOver(installation);
+    expect(damage(installation, before)).toEqual({ lost: [], changedMetadata: [], added: [] });
+    expect(incident.actor.user).toBe('nobody');
+    expect(await installation.incidents()).toHaveLength(1);
+  });
+
+  it('while the baseline is still running loses nothing', async () => {
+    const { installation, before } = await chain();
+    installation.start();
+    await installation.explained(() =>
+      waitFor('the services are up and the baseline has begun', 30_000, async () => {
+        const status = await installation.status();
+        return status.services['watcher']?.status === 'healthy' && status.protection.files > 0;
+      }),
+    );
+    const attack = run(attackScript(script), [installation.share]);
+    await attack.ended;
+    await incidentOver(installation);
+    expect(damage(installation, before)).toEqual({ lost: [], changedMetadata: [], added: [] });
+    expect(await installation.incidents()).toHaveLength(1);
+  });
+});

@@ -1,0 +1,35 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Incident } from '@kuramori/contracts';
+import { compareManifests, Installation, type InstallationOptions, makeShare, type Manifest, takeManifest, waitFor } from '@kuramori/testing';
+
+export const projectRoot = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+export const attackScript = (name: string) => path.join(projectRoot, 'test', 'attacks', name);
+export const innocentScript = (name: string) => path.join(projectRoot, 'test', 'innocent', name);
+
+/** A user who is neither root nor the owner of Kuramori: `nobody` of Debian. */
+export const secondUser = { uid: 65_534, gid: 65_534 };
+
+export async function install(options: Partial<InstallationOptions> & { files?: number; owners?: { uid: number; gid: number }[] } = {}): Promise<{ installation: Installation; before: Manifest }> {
+  const { files = 1000, owners, ...rest } = options;
+  const installation = await Installation.create({ projectRoot, ...rest });
+  makeShare(installation.share, { files, sources: path.join(projectRoot, 'node_modules'), ...(owners === undefined ? {} : { owners }) });
+  return { installation, before: takeManifest(installation.share) };
+}
+
+/** Waits until exactly one incident exists and has reached a state in which nothing is left to do. */
+export async function incidentOver(installation: Installation, timeoutMs = 60_000): Promise<Incident> {
+  return installation.explained(() =>
+    waitFor('an incident that is restored', timeoutMs, async () => {
+      const attacks = (await installation.incidents()).filter((incident) => incident.severity !== 'low');
+      return attacks.find((incident) => incident.state === 'restored' || incident.state === 'closed');
+    }),
+  );
+}
+
+/** What the share lost or gained against `before`, apart from files named in `ignore`. */
+export function damage(installation: Installation, before: Manifest, ignore: readonly string[] = []) {
+  const difference = compareManifests(before, takeManifest(installation.share));
+  const counted = (names: readonly string[]) => names.filter((name) => !ignore.some((ignored) => name.startsWith(ignored)));
+  return { lost: counted(difference.lost), changedMetadata: counted(difference.changedMetadata), added: counted(difference.added) };
+}
