@@ -15,7 +15,6 @@ const native = ['sqlite3', 'koffi'];
 
 const outputDir = path.join(projectRoot, 'dist');
 const appsDir = path.join(projectRoot, 'apps');
-const watch = process.argv.includes('--watch');
 
 const entryPoints = readdirSync(appsDir, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && existsSync(path.join(appsDir, entry.name, 'src')))
@@ -24,8 +23,10 @@ const entryPoints = readdirSync(appsDir, { withFileTypes: true })
       .filter((file) => file === 'main.ts' || file.endsWith('.worker.ts'))
       .map((file) => ({ in: path.join(appsDir, app.name, 'src', file), out: path.join('apps', app.name, file.slice(0, -'.ts'.length)) })),
   );
+const demonstration = path.join(projectRoot, 'test', 'demo', 'main.ts');
+if (existsSync(demonstration)) entryPoints.push({ in: demonstration, out: path.join('demo', 'main') });
 if (entryPoints.length === 0) throw new Error(`No app with src/main.ts below ${appsDir}`);
-if (!watch) rmSync(outputDir, { recursive: true, force: true });
+rmSync(outputDir, { recursive: true, force: true });
 
 await build({
   entryPoints,

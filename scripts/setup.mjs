@@ -49,7 +49,7 @@ function hashOf(files) {
 
 function sourceFiles() {
   const found = ['package-lock.json', 'tsconfig.json', 'scripts/build.mjs'];
-  for (const top of ['apps', 'libs']) {
+  for (const top of ['apps', 'libs', 'test/demo']) {
     for (const entry of readdirSync(path.join(projectRoot, top), { recursive: true, withFileTypes: true })) {
       const file = path.relative(projectRoot, path.join(entry.parentPath, entry.name));
       if (entry.isFile() && !file.includes('.test.')) found.push(file);

@@ -1,5 +1,5 @@
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsIn, IsInt, IsOptional, IsString, IsUUID, Length, Matches, Max, Min, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsDefined, IsIn, IsInt, IsOptional, IsString, IsUUID, Length, Matches, Max, Min, ValidateNested } from 'class-validator';
 import { actorKinds, type ActorKind, ProcessRef } from './actor';
 import { Evidence, severities, type Severity, Technique } from './verdict';
 
@@ -112,6 +112,7 @@ export class Incident {
   @IsOptional()
   @Matches(isoUtc)
   closedAt?: string;
+  @IsDefined()
   @ValidateNested()
   @Type(() => IncidentActor)
   actor: IncidentActor;
@@ -132,6 +133,7 @@ export class Incident {
   @ValidateNested({ each: true })
   @Type(() => IncidentAction)
   actions: IncidentAction[];
+  @IsDefined()
   @ValidateNested()
   @Type(() => IncidentFiles)
   files: IncidentFiles;
@@ -157,6 +159,7 @@ export class IncidentCloudEvent {
   time: string;
   @IsIn(['application/json'])
   datacontenttype: 'application/json';
+  @IsDefined()
   @ValidateNested()
   @Type(() => Incident)
   data: Incident;

@@ -33,7 +33,8 @@ export function parseMessage<T extends object>(type: MessageClass<T>, json: unkn
     throw new InvalidMessageError(type.name, ['the body: must be a JSON object']);
   }
   const message = plainToInstance(type, json, { exposeUnsetFields: false });
-  const errors = validateSync(message, { whitelist: true, forbidUnknownValues: true });
+  // The body is an object of a known class by now; a class without rules (a command without arguments) is no error.
+  const errors = validateSync(message, { whitelist: true, forbidUnknownValues: false });
   if (errors.length > 0) throw new InvalidMessageError(type.name, describe(errors, ''));
   return message;
 }

@@ -1,5 +1,5 @@
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsBoolean, IsIn, IsInt, IsNumber, IsOptional, IsString, Length, Matches, Max, Min, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, IsArray, IsBoolean, IsDefined, IsIn, IsInt, IsNumber, IsOptional, IsString, Length, Matches, Max, Min, ValidateNested } from 'class-validator';
 import { Actor } from './actor';
 
 export const severities = ['low', 'medium', 'high', 'critical'] as const;
@@ -43,6 +43,7 @@ export class Evidence {
 
 /** One actor of the group with the evidence of its own (rules.md 6). */
 export class VerdictMember {
+  @IsDefined()
   @ValidateNested()
   @Type(() => Actor)
   actor: Actor;
