@@ -10,7 +10,9 @@ export const innocentScript = (name: string) => path.join(projectRoot, 'test', '
 /** A user who is neither root nor the owner of Kuramori: `nobody` of Debian. */
 export const secondUser = { uid: 65_534, gid: 65_534 };
 
-export async function install(options: Partial<InstallationOptions> & { files?: number; owners?: { uid: number; gid: number }[] } = {}): Promise<{ installation: Installation; before: Manifest }> {
+export async function install(
+  options: Partial<InstallationOptions> & { files?: number; owners?: { uid: number; gid: number }[] } = {},
+): Promise<{ installation: Installation; before: Manifest }> {
   const { files = 1000, owners, ...rest } = options;
   const installation = await Installation.create({ projectRoot, ...rest });
   makeShare(installation.share, { files, sources: path.join(projectRoot, 'node_modules'), ...(owners === undefined ? {} : { owners }) });

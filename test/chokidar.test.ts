@@ -1,0 +1,37 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { type Installation, launch, type RunningProgram } from '@kuramori/testing';
+import { attackScript, damage, incidentOver, install } from './support';
+import { waitFor } from '@kuramori/testing';
+
+const installations: Installation[] = [];
+const programs: RunningProgram[] = [];
+afterEach(async () => {
+  for (const program of programs.splice(0)) program.end();
+  for (const installation of installations.splice(0)) await installation.dispose();
+});
+
+describe.each(['openssl-encrypt-delete.sh', 'overwrite-in-place.py', 'encrypt-rename-note.py'])(
+  'with the portable sensor, an attack with %s',
+  (script) => {
+    it('kills nobody, restores everything, and says that containment was not possible', async () => {
+      const { installation, before } = await install({ files: 300, sensor: 'chokidar' });
+      installations.push(installation);
+      installation.start();
+      await installation.ready();
+      const attack = launch(attackScript(script), [installation.share]);
+      programs.push(attack);
+      const end = await attack.ended;
+      expect(end.signal).toBeNull();
+      expect(end.code).toBe(0);
+      const incident = await incidentOver(installation, 90_000);
+      expect(incident.actor.kind).toBe('unknown');
+      expect(JSON.stringify(incident.actions)).toMatch(/not possible/u);
+      // What came late is put back by a second round.
+      await waitFor('every file as it was', 60_000, () => {
+        const { lost, changedMetadata, added } = damage(installation, before);
+        return lost.length + changedMetadata.length + added.length === 0;
+      });
+      expect((await installation.incidents()).filter(({ severity }) => severity !== 'low')).toHaveLength(1);
+    });
+  },
+);

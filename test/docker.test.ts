@@ -1,0 +1,79 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { spawnSync } from 'node:child_process';
+import Ajv from 'ajv';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { serviceNames } from '@kuramori/contracts';
+import composeSchema from './schemas/compose-spec.subset.json';
+import { projectRoot } from './support';
+
+const docker = path.join(projectRoot, 'docker');
+const read = (name: string) => readFileSync(path.join(docker, name), 'utf8');
+
+interface Compose {
+  readonly services: Readonly<
+    Record<
+      string,
+      {
+        readonly build?: { readonly args: { readonly APP: string }; readonly context: string; readonly dockerfile: string };
+        readonly volumes?: readonly string[];
+      }
+    >
+  >;
+}
+const compose = parse(read('compose.yaml'), { merge: true }) as Compose;
+
+describe('docker/', () => {
+  it('copies only what exists in the checkout', () => {
+    const sources = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gmu)].flatMap(([, list]) => (list ?? '').split(' '));
+    expect(sources.length).toBeGreaterThan(4);
+    expect(sources.filter((source) => !existsSync(path.join(projectRoot, source)))).toEqual([]);
+  });
+
+  it('has a compose file that fits its schema', () => {
+    const validate = new Ajv({ allowUnionTypes: true }).compile(composeSchema);
+    expect(validate(compose), JSON.stringify(validate.errors)).toBe(true);
+  });
+
+  it('has one service for the bus and for each app, built from a Dockerfile that is there', () => {
+    expect(Object.keys(compose.services).sort()).toEqual(['bus', ...serviceNames].sort());
+    for (const name of serviceNames) {
+      const build = compose.services[name]?.build;
+      expect(build?.args.APP).toBe(name);
+      expect(existsSync(path.join(docker, build?.context ?? '', build?.dockerfile ?? 'missing'))).toBe(true);
+      expect(existsSync(path.join(projectRoot, 'apps', name, 'src', 'main.ts'))).toBe(true);
+    }
+  });
+
+  it('has settings that `config check` accepts', () => {
+    const scratch = mkdtempSync(path.join(tmpdir(), 'kuramori-docker-'));
+    try {
+      // The roots must exist on the machine that checks: the compose file's are made here under another name.
+      const settings = path.join(scratch, 'kuramori.yaml');
+      mkdirSync(path.join(scratch, 'share'));
+      const text = read('kuramori.yaml').replace('/srv/share', path.join(scratch, 'share')).replace('/var/lib/kuramori', path.join(scratch, 'data'));
+      spawnSync('tee', [settings], { input: text });
+      const check = spawnSync(process.execPath, [path.join(projectRoot, 'dist/apps/cli/main.mjs'), 'config', 'check', '--config', settings], {
+        encoding: 'utf8',
+      });
+      expect(check.stderr + check.stdout).not.toMatch(/error/iu);
+      expect(check.status).toBe(0);
+    } finally {
+      rmSync(scratch, { recursive: true });
+    }
+  });
+
+  it('has a NATS configuration that nats-server accepts', () => {
+    const check = spawnSync('nats-server', ['-t', '-c', path.join(docker, 'nats-server.conf')], {
+      encoding: 'utf8',
+      env: {
+        ...process.env,
+        ...Object.fromEntries([...serviceNames, 'operator', 'integrator'].map((name) => [`KURAMORI_${name.toUpperCase()}_PASSWORD`, 'checked-only'])),
+      },
+    });
+    expect(check.stderr).toContain('is valid');
+    expect(check.status).toBe(0);
+  });
+});
