@@ -6,8 +6,30 @@ import { projectRoot } from './toolchain.mjs';
 
 // Nest and TypeORM load these on demand and inside try/catch; none of them is used here.
 const optional = [
-  ...['@nestjs/websockets', '@nestjs/platform-fastify', '@fastify/static', '@nats-io/*', 'amqplib', 'amqp-connection-manager', 'kafkajs', 'ioredis', 'mqtt', '@grpc/*'],
-  ...['react-native-sqlite-storage', 'better-sqlite3', 'sql.js', 'mysql', 'mysql2', 'oracledb', 'pg', 'pg-native', 'pg-query-stream', 'typeorm-aurora-data-api-driver'],
+  ...[
+    '@nestjs/websockets',
+    '@nestjs/platform-fastify',
+    '@fastify/static',
+    '@nats-io/*',
+    'amqplib',
+    'amqp-connection-manager',
+    'kafkajs',
+    'ioredis',
+    'mqtt',
+    '@grpc/*',
+  ],
+  ...[
+    'react-native-sqlite-storage',
+    'better-sqlite3',
+    'sql.js',
+    'mysql',
+    'mysql2',
+    'oracledb',
+    'pg',
+    'pg-native',
+    'pg-query-stream',
+    'typeorm-aurora-data-api-driver',
+  ],
   ...['redis', 'mongodb', 'mssql', '@sap/*', 'hdb-pool', '@google-cloud/spanner', 'expo-sqlite', 'nativescript-sqlite', 'fsevents'],
 ];
 // Native addons stay in node_modules.

@@ -36,7 +36,8 @@ async function step(title, command, args, options = {}) {
   const output = Buffer.concat(chunks);
   writeFileSync(log, output);
   process.stderr.write(`${interactive ? '\r' : ''}${line()} ${status === 0 ? 'done' : 'FAILED'}\n`);
-  if (status !== 0) throw new SetUpError(`${title} failed (exit ${status}). Full log: ${log}\n${output.toString('utf8').split('\n').slice(-25).join('\n')}`);
+  if (status !== 0)
+    throw new SetUpError(`${title} failed (exit ${status}). Full log: ${log}\n${output.toString('utf8').split('\n').slice(-25).join('\n')}`);
 }
 
 const commandExists = (name) => spawnSync('sh', ['-c', `command -v ${name}`], { env: toolchainEnv() }).status === 0;
@@ -65,7 +66,15 @@ async function aptInstall(title, packages, why) {
   if (!commandExists('apt-get')) throw new SetUpError(`${hint}\nThey can't be installed from here because there is no apt-get on this system.`);
   const options = { env: { ...toolchainEnv(), DEBIAN_FRONTEND: 'noninteractive' } };
   try {
-    await step(title, 'sh', ['-c', `apt-get install -y -q --no-install-recommends ${packages.join(' ')} || { apt-get update -q && apt-get install -y -q --no-install-recommends ${packages.join(' ')}; }`], options);
+    await step(
+      title,
+      'sh',
+      [
+        '-c',
+        `apt-get install -y -q --no-install-recommends ${packages.join(' ')} || { apt-get update -q && apt-get install -y -q --no-install-recommends ${packages.join(' ')}; }`,
+      ],
+      options,
+    );
   } catch (error) {
     throw new SetUpError(`${hint}\n${error.message}`);
   }
@@ -86,13 +95,18 @@ export async function ensurePrograms(wanted, why) {
  */
 export async function setUp({ build = true } = {}) {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
-    throw new SetUpError(`The set-up knows Linux on x64; this is ${process.platform} on ${process.arch}. Install Node ${nodeVersion}, run 'npm ci' and 'node scripts/build.mjs' with it.`);
+    throw new SetUpError(
+      `The set-up knows Linux on x64; this is ${process.platform} on ${process.arch}. Install Node ${nodeVersion}, run 'npm ci' and 'node scripts/build.mjs' with it.`,
+    );
   }
   if (!runtimeInstalled()) {
     mkdirSync(runtimeDir, { recursive: true });
     // A directory without a package.json would make npm look for one further up and install there.
     writeFileSync(path.join(runtimeDir, 'package.json'), '{ "private": true }\n');
-    await step(`Node ${nodeVersion}`, 'npm', ['install', '--prefix', runtimeDir, '--no-save', '--ignore-scripts', runtimeSpec], { cwd: runtimeDir, env: process.env });
+    await step(`Node ${nodeVersion}`, 'npm', ['install', '--prefix', runtimeDir, '--no-save', '--ignore-scripts', runtimeSpec], {
+      cwd: runtimeDir,
+      env: process.env,
+    });
   }
   const packagesKey = hashOf(['package.json', 'package-lock.json']) + nodeVersion;
   const packagesDone = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === packagesKey && existsSync(path.join(projectRoot, 'node_modules'));

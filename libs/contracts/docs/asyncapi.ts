@@ -128,7 +128,8 @@ export function asyncApiDocument(sourceDirectory: string): string {
       info: {
         title: 'Kuramori',
         version: '1.0.0',
-        description: 'Messages between the services of Kuramori, and what integrators hear. Generated from libs/contracts by `npm run docs`: do not edit.',
+        description:
+          'Messages between the services of Kuramori, and what integrators hear. Generated from libs/contracts by `npm run docs`: do not edit.',
         license: { name: 'Apache-2.0' },
       },
       defaultContentType: 'application/json',

@@ -8,7 +8,24 @@ import { InvalidMessageError, type MessageClass, parseMessage } from '.';
 
 const directory = path.resolve('test/golden');
 /** Parts of messages: they travel inside others and stand in their samples. */
-const parts = new Set(['Actor', 'ProcessRef', 'FileStat', 'ContentFeatures', 'FileFact', 'BlockComparison', 'ObservedChange', 'Technique', 'Evidence', 'VerdictMember', 'IncidentActor', 'IncidentAction', 'IncidentFiles', 'AnnouncedChange', 'CatalogueEntry', 'RestoreItem']);
+const parts = new Set([
+  'Actor',
+  'ProcessRef',
+  'FileStat',
+  'ContentFeatures',
+  'FileFact',
+  'BlockComparison',
+  'ObservedChange',
+  'Technique',
+  'Evidence',
+  'VerdictMember',
+  'IncidentActor',
+  'IncidentAction',
+  'IncidentFiles',
+  'AnnouncedChange',
+  'CatalogueEntry',
+  'RestoreItem',
+]);
 /** Shapes of replies that only carry what a class above already checks. */
 const replies = new Set(['CommandReply', 'VersionInfo', 'QuarantineEntry', 'InvalidMessageError']);
 
@@ -17,7 +34,8 @@ const classes = new Map(
     .filter((entry): entry is [string, MessageClass<object>] => typeof entry[1] === 'function' && /^[A-Z]/u.test(entry[0]))
     .filter(([name]) => !parts.has(name) && !replies.has(name)),
 );
-const sample = (name: string): Record<string, unknown> => JSON.parse(readFileSync(path.join(directory, `${name}.json`), 'utf8')) as Record<string, unknown>;
+const sample = (name: string): Record<string, unknown> =>
+  JSON.parse(readFileSync(path.join(directory, `${name}.json`), 'utf8')) as Record<string, unknown>;
 
 describe('golden samples', () => {
   it('exist for every message, and for nothing else', () => {

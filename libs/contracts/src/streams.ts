@@ -33,9 +33,44 @@ export const streams = {
 
 /** A restored file system state needs every batch once and in order: one message in flight per consumer (maxAckPending 1). */
 export const consumers = {
-  vaultFiles: { durable: 'vault-files', stream: streams.files.name, service: 'vault', filterSubject: 'kuramori.v1.*.file.batch', ackWaitMs: 120_000, maxDeliver: 20 },
-  detectorFiles: { durable: 'detector-files', stream: streams.files.name, service: 'detector', filterSubject: 'kuramori.v1.*.file.batch', ackWaitMs: 30_000, maxDeliver: 20 },
-  detectorVault: { durable: 'detector-vault', stream: streams.vault.name, service: 'detector', filterSubject: 'kuramori.v1.*.vault.stored', ackWaitMs: 30_000, maxDeliver: 20 },
-  responderVerdicts: { durable: 'responder-verdicts', stream: streams.verdicts.name, service: 'responder', filterSubject: 'kuramori.v1.*.verdict', ackWaitMs: 60_000, maxDeliver: 20 },
-  notifierIncidents: { durable: 'notifier-incidents', stream: streams.incidents.name, service: 'notifier', filterSubject: 'kuramori.v1.*.incident.>', ackWaitMs: 60_000, maxDeliver: 20 },
+  vaultFiles: {
+    durable: 'vault-files',
+    stream: streams.files.name,
+    service: 'vault',
+    filterSubject: 'kuramori.v1.*.file.batch',
+    ackWaitMs: 120_000,
+    maxDeliver: 20,
+  },
+  detectorFiles: {
+    durable: 'detector-files',
+    stream: streams.files.name,
+    service: 'detector',
+    filterSubject: 'kuramori.v1.*.file.batch',
+    ackWaitMs: 30_000,
+    maxDeliver: 20,
+  },
+  detectorVault: {
+    durable: 'detector-vault',
+    stream: streams.vault.name,
+    service: 'detector',
+    filterSubject: 'kuramori.v1.*.vault.stored',
+    ackWaitMs: 30_000,
+    maxDeliver: 20,
+  },
+  responderVerdicts: {
+    durable: 'responder-verdicts',
+    stream: streams.verdicts.name,
+    service: 'responder',
+    filterSubject: 'kuramori.v1.*.verdict',
+    ackWaitMs: 60_000,
+    maxDeliver: 20,
+  },
+  notifierIncidents: {
+    durable: 'notifier-incidents',
+    stream: streams.incidents.name,
+    service: 'notifier',
+    filterSubject: 'kuramori.v1.*.incident.>',
+    ackWaitMs: 60_000,
+    maxDeliver: 20,
+  },
 } as const satisfies Record<string, ConsumerDeclaration>;

@@ -12,12 +12,21 @@ describe('subjects', () => {
     );
   });
   it('belong to exactly one stream each', () => {
-    const matches = (pattern: string, subject: string) => new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '[^.]+').replace('>', '.+')}$`, 'u').test(subject);
-    const published = [subjects.fileBatch('a'), subjects.vaultStored('a'), subjects.vaultNotice('a', 'space-low'), subjects.verdict('a'), subjects.incident('a', 'opened')];
+    const matches = (pattern: string, subject: string) =>
+      new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '[^.]+').replace('>', '.+')}$`, 'u').test(subject);
+    const published = [
+      subjects.fileBatch('a'),
+      subjects.vaultStored('a'),
+      subjects.vaultNotice('a', 'space-low'),
+      subjects.verdict('a'),
+      subjects.incident('a', 'opened'),
+    ];
     for (const subject of published) {
       expect(Object.values(streams).filter((stream) => stream.subjects.some((pattern) => matches(pattern, subject)))).toHaveLength(1);
     }
-    expect(Object.values(streams).some((stream) => stream.subjects.some((pattern) => matches(pattern, subjects.command('a', 'vault', 'undo'))))).toBe(false);
+    expect(Object.values(streams).some((stream) => stream.subjects.some((pattern) => matches(pattern, subjects.command('a', 'vault', 'undo'))))).toBe(
+      false,
+    );
   });
   it('name consumers of streams that exist, with names of their own', () => {
     const names = Object.values(consumers).map(({ durable }) => durable);

@@ -1,5 +1,19 @@
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, IsArray, IsBoolean, IsIn, IsInt, IsNumber, IsOptional, IsString, Length, Matches, Max, Min, ValidateNested } from 'class-validator';
+import {
+  ArrayMaxSize,
+  IsArray,
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsNumber,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  Max,
+  Min,
+  ValidateNested,
+} from 'class-validator';
 import { ContentFeatures } from './file-batch';
 
 /** Old and new content compared block by block (rules.md 16). Shares are 0–1 of the compared 4 KiB blocks. */
@@ -94,7 +108,16 @@ export class VaultStored {
   changes: ObservedChange[];
 }
 
-export const vaultNoticeKinds = ['baseline-done', 'space-low', 'space-recovered', 'restore-done', 'pinned', 'evicted', 'copy-failed', 'rescan-pending'] as const;
+export const vaultNoticeKinds = [
+  'baseline-done',
+  'space-low',
+  'space-recovered',
+  'restore-done',
+  'pinned',
+  'evicted',
+  'copy-failed',
+  'rescan-pending',
+] as const;
 export type VaultNoticeKind = (typeof vaultNoticeKinds)[number];
 
 /** Subject `vault.<kind with underscores>`: what operators hear of the vault beside stored versions. */
