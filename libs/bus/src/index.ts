@@ -1,1 +1,10 @@
 export * from './bus';
+export { MemoryBus, subjectMatches } from './memory/memory-bus';
+export { NatsBus, type NatsBusOptions } from './nats/nats-bus';
+export { BUS, BusCredentials, connectBus, readCredentials } from './nest/connect';
+export { callCommand, JetStreamClient } from './nest/jetstream-client';
+export { BusContext, BusExceptionFilter, CommandError, JetStreamStrategy } from './nest/jetstream-strategy';
+export { onCommand, onStream } from './nest/patterns';
+export { permissionsOf, type RoleName, roleNames } from './server/roles';
+export { serverConfiguration, writeServerFiles } from './server/server-files';
+export { SpooledPublisher } from './spool/spooled-publisher';

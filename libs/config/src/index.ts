@@ -1,1 +1,4 @@
-export * from './settings';
+export { defaultSettingsYaml } from './default-settings';
+export { loadSettings, parseSettings, SettingsError, settingsFile } from './load-settings';
+export type { Language, MailSettings, Mode, SensorChoice, Settings } from './settings';
+export { SettingsDocument } from './settings-document';

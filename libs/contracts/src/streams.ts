@@ -15,7 +15,7 @@ export interface ConsumerDeclaration {
   readonly stream: string;
   readonly service: ServiceName;
   readonly filterSubject: string;
-  /** Time a handler has before the message is delivered again. */
+  /** A message whose service fell silent for this long is delivered again: after `kill -9` nothing may wait longer. Handlers at work say so meanwhile. */
   readonly ackWaitMs: number;
   /** Deliveries before a message becomes a dead letter. */
   readonly maxDeliver: number;
@@ -38,7 +38,7 @@ export const consumers = {
     stream: streams.files.name,
     service: 'vault',
     filterSubject: 'kuramori.v1.*.file.batch',
-    ackWaitMs: 120_000,
+    ackWaitMs: 3000,
     maxDeliver: 20,
   },
   detectorFiles: {
@@ -46,7 +46,7 @@ export const consumers = {
     stream: streams.files.name,
     service: 'detector',
     filterSubject: 'kuramori.v1.*.file.batch',
-    ackWaitMs: 30_000,
+    ackWaitMs: 3000,
     maxDeliver: 20,
   },
   detectorVault: {
@@ -54,7 +54,7 @@ export const consumers = {
     stream: streams.vault.name,
     service: 'detector',
     filterSubject: 'kuramori.v1.*.vault.stored',
-    ackWaitMs: 30_000,
+    ackWaitMs: 3000,
     maxDeliver: 20,
   },
   responderVerdicts: {
@@ -62,7 +62,7 @@ export const consumers = {
     stream: streams.verdicts.name,
     service: 'responder',
     filterSubject: 'kuramori.v1.*.verdict',
-    ackWaitMs: 60_000,
+    ackWaitMs: 3000,
     maxDeliver: 20,
   },
   notifierIncidents: {
@@ -70,7 +70,14 @@ export const consumers = {
     stream: streams.incidents.name,
     service: 'notifier',
     filterSubject: 'kuramori.v1.*.incident.>',
-    ackWaitMs: 60_000,
+    ackWaitMs: 3000,
     maxDeliver: 20,
   },
 } as const satisfies Record<string, ConsumerDeclaration>;
+
+/** Messages no handler could take, kept where people can see them. */
+export const deadLetters: StreamDeclaration = { name: 'KURAMORI_DEAD', subjects: ['kuramori.dead.*'], maxAgeMs: 30 * dayMs, maxBytes: 64 * mebibyte };
+
+export function deadLetterSubject(durable: string): string {
+  return `kuramori.dead.${durable}`;
+}

@@ -16,7 +16,7 @@ export type ServiceName = (typeof serviceNames)[number];
 export const commandNames = {
   watcher: ['announce', 'rescan', 'flush'],
   detector: [],
-  vault: ['catalogue', 'undo', 'restore', 'report', 'versions', 'pin', 'quarantine', 'release', 'quarantine-file'],
+  vault: ['baseline', 'catalogue', 'undo', 'restore', 'report', 'versions', 'pin', 'quarantine', 'release', 'quarantine-file'],
   responder: ['incidents', 'incident', 'decide'],
   notifier: [],
 } as const satisfies Record<ServiceName, readonly string[]>;

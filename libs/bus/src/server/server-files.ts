@@ -1,0 +1,88 @@
+/** The files of Kuramori's own nats-server: configuration and one credential file per role. */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { inboxPrefixOf, permissionsOf, type RoleName, roleNames } from './roles';
+
+export interface ServerFilesOptions {
+  readonly dataDir: string;
+  /** Directory of `<role>.json`. */
+  readonly credentials: string;
+  /** Loopback port. */
+  readonly port: number;
+}
+
+/** Streams are declared with 4.75 GiB in all; the server's own limit stands above them. */
+const fileStoreBytes = 6 * 1024 ** 3;
+const memoryStoreBytes = 64 * 1024 ** 2;
+/** An undo's report and a batch with long names are well below. */
+const payloadBytes = 8 * 1024 ** 2;
+
+const quote = (text: string) => JSON.stringify(text);
+const list = (subjects: readonly string[]) => `[${subjects.map(quote).join(', ')}]`;
+
+function userBlock(role: RoleName, password: string): string {
+  const { publish, subscribe, allowResponses } = permissionsOf(role);
+  const publishing = publish.length === 0 ? `{ deny: [">"] }` : `{ allow: ${list(publish)} }`;
+  return `      { user: ${quote(role)}, password: ${password}, permissions: { publish: ${publishing}, subscribe: { allow: ${list(subscribe)} }${allowResponses ? ', allow_responses: true' : ''} } }`;
+}
+
+/**
+ * The text of nats-server.conf. Users stand in an account of their own: an `authorization` block beside only a $SYS account would let anyone in on servers
+ * before the fix of CVE-2023-47090 (rules.md 21). `passwordOf` gives each role's password as it shall stand in the file (quoted, or a $VARIABLE).
+ */
+export function serverConfiguration(options: { readonly port: number; readonly bind: string; readonly storeDir: string; readonly passwordOf: (role: RoleName) => string }): string {
+  return `# Written by kuramori; changes are lost at the next start.
+server_name: kuramori
+listen: ${quote(`${options.bind}:${options.port}`)}
+max_payload: ${payloadBytes}
+# A slow reader must not be cut off while a storm is on.
+write_deadline: "10s"
+jetstream {
+  store_dir: ${quote(options.storeDir)}
+  max_memory_store: ${memoryStoreBytes}
+  max_file_store: ${fileStoreBytes}
+}
+accounts {
+  KURAMORI {
+    jetstream: enabled
+    users: [
+${roleNames.map((role) => userBlock(role, options.passwordOf(role))).join(',\n')}
+    ]
+  }
+}
+`;
+}
+
+function writePrivately(file: string, text: string): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  writeFileSync(temporary, text, { mode: 0o600 });
+  renameSync(temporary, file);
+}
+
+/**
+ * Makes what the own nats-server needs; passwords are made once and kept. Safe to call at each start.
+ * @returns the configuration file for `nats-server --config`
+ */
+export function writeServerFiles(options: ServerFilesOptions): string {
+  const busDir = path.join(options.dataDir, 'bus');
+  for (const directory of [busDir, options.credentials]) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    chmodSync(directory, 0o700);
+  }
+  const url = `nats://127.0.0.1:${options.port}`;
+  const passwords = new Map<RoleName, string>();
+  for (const role of roleNames) {
+    const file = path.join(options.credentials, `${role}.json`);
+    const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { password?: string }).password : undefined;
+    const password = known ?? randomBytes(24).toString('base64url');
+    passwords.set(role, password);
+    writePrivately(file, `${JSON.stringify({ url, user: role, password, inboxPrefix: inboxPrefixOf(role) }, undefined, 2)}\n`);
+  }
+  const configuration = path.join(busDir, 'nats-server.conf');
+  writePrivately(
+    configuration,
+    serverConfiguration({ port: options.port, bind: '127.0.0.1', storeDir: path.join(busDir, 'jetstream'), passwordOf: (role) => quote(passwords.get(role) ?? '') }),
+  );
+  return configuration;
+}
