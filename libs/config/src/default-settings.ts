@@ -1,5 +1,7 @@
+import { hostname } from 'node:os';
+
 /** What `kuramori config init` writes: every key there is, with its default and what it means. */
-export function defaultSettingsYaml(host: string): string {
+export function defaultSettingsYaml(host: string = hostname()): string {
   return `# Kuramori's settings. Every key has its default here; only protect.roots must be set.
 # Secrets: \${NAME} takes an environment variable, \${file:/path} the content of a file.
 

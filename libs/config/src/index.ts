@@ -2,3 +2,5 @@ export { defaultSettingsYaml } from './default-settings';
 export { loadSettings, parseSettings, SettingsError, settingsFile } from './load-settings';
 export type { Language, MailSettings, Mode, SensorChoice, Settings } from './settings';
 export { SettingsDocument } from './settings-document';
+export { httpPortCount, servicePort } from './ports';
+export { settingsJsonSchema } from './json-schema';

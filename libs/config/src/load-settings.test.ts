@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { defaultSettingsYaml, loadSettings, parseSettings, SettingsError } from '.';
+import Ajv from 'ajv';
+import { parse as parseYaml } from 'yaml';
+import { defaultSettingsYaml, loadSettings, parseSettings, SettingsError, settingsJsonSchema } from '.';
 
 let scratch = '';
 let share = '';
@@ -49,18 +51,34 @@ describe('settings', () => {
     ['http: { port: 70000 }', /http\.port.*70000/u],
     ['language: fr', /language.*"fr".*en, ja/u],
     ['notify: { mail: { host: m, from: nobody, to: [] } }', /notify\.mail\.from[\s\S]*notify\.mail\.to/u],
-    ['response: { shutdown: true }', /response\.shutdown: is not available/u],
-    ['notify: { syslog: { url: "udp://x" } }', /notify\.syslog: is not available/u],
+    ['response: { shutdown: true }', /response\.shutdown \(line 4\): is not available/u],
+    ['notify: { syslog: { url: "udp://x" } }', /notify\.syslog \(line 4\): is not available/u],
     ['bus: { url: "http://x" }', /bus\.url.*nats:\/\//u],
     ['notify: { mail: { host: h, from: a@b, to: [c@d], password: "${NO_SUCH_VARIABLE}" } }', /NO_SUCH_VARIABLE/u],
     ['notify: { mail: { host: h, from: a@b, to: [c@d], password: "${file:/no/such/file}" } }', /\/no\/such\/file/u],
     ['response: { whitelist: [{ path: relative, reason: x }] }', /response\.whitelist.*absolute/su],
+    ['vault: { replica: { bucket: b } }', /vault\.replica \(line 4\): is not available/u],
+    ['bootSector: { guard: true }', /bootSector\.guard \(line 4\): is not available/u],
+    ['notify: { webhook: [{ url: "https://x" }] }', /notify\.webhook \(line 4\): is not available/u],
+    ['http: { bind: nowhere }', /http\.bind.*"nowhere".*IP address/u],
+    ['http: { port: 7600 }\nbus: { port: 7603 }', /bus\.port \(line 5\): 7603 is one of 7600 to 7605/u],
+    ['notify: { mail: { host: h, from: a@b, to: [c@d], user: u } }', /notify\.mail \(line 4\): has a user but no password/u],
+    ['notify: { mail: { host: h, from: a@b, to: [c@d, nobody] } }', /notify\.mail\.to/u],
+    [
+      'response: { whitelist: [{ path: /a, reason: x }, { path: /b, reason: x, sha256: short }] }',
+      /response\.whitelist\.1\.sha256 \(line 4\): "short".*64/u,
+    ],
   ])('with %s are refused, naming the key and what is allowed', (rest, text) => {
     expect(problemsOf(withRoots(rest))).toMatch(text);
   });
 
   it('name all problems at once', () => {
     expect(problemsOf(withRoots('mode: x\nlanguage: y\nunknown: z')).split('\n')).toHaveLength(3);
+    const mixed = problemsOf(
+      `mode: x\nresponse: { shutdown: true }\nprotect: { roots: [/no/such] }\nnotify: { mail: { host: h, from: a@b, to: [c@d], password: "\${NOPE}" } }`,
+    );
+    for (const key of ['mode (line 1)', 'response.shutdown (line 2)', 'protect.roots (line 3)', 'notify.mail.password (line 4)'])
+      expect(mixed).toContain(key);
   });
 
   it('that are not YAML are refused with the place', () => {
@@ -90,8 +108,62 @@ describe('settings', () => {
   it('take secrets from files and the environment, and name a file that is missing', () => {
     const secret = path.join(scratch, 'secret');
     writeFileSync(secret, 'p4ss\n');
-    const { mail } = parse(withRoots(`notify: { mail: { host: m.example, tls: starttls, from: a@b, to: [c@d], user: u, password: "\${file:${secret}}" } }`)).notify;
+    const { mail } = parse(
+      withRoots(`notify: { mail: { host: m.example, tls: starttls, from: a@b, to: [c@d], user: u, password: "\${file:${secret}}" } }`),
+    ).notify;
     expect(mail).toMatchObject({ password: 'p4ss', port: 587, tls: 'starttls' });
     expect(() => loadSettings('/no/such.yaml')).toThrow(/\/no\/such\.yaml.*config init/su);
+  });
+
+  it('never show a secret, only what stands in the file', () => {
+    const secret = path.join(scratch, 'secret');
+    writeFileSync(secret, 'p4ss\n');
+    const text = problemsOf(withRoots(`notify: { mail: { host: h, from: "\${file:${secret}}", to: [c@d], password: 4711 } }`));
+    expect(text).toMatch(/notify\.mail\.from.*\$\{file:/u);
+    expect(text).toMatch(/notify\.mail\.password/u);
+    expect(text).not.toMatch(/p4ss|4711/u);
+  });
+
+  it('without a word about encryption send no mail in the clear', () => {
+    const mail = (rest: string) => parse(withRoots(`notify: { mail: { host: h, from: a@b, to: [c@d]${rest} } }`)).notify.mail;
+    expect(mail('')).toMatchObject({ tls: 'starttls', port: 587 });
+    expect(mail(', port: 465')).toMatchObject({ tls: 'tls', port: 465 });
+    expect(mail(', tls: true')).toMatchObject({ tls: 'tls', port: 465 });
+    expect(mail(', tls: false')).toMatchObject({ tls: 'none', port: 25 });
+  });
+
+  it('name real directories, whatever links lead there', () => {
+    const link = path.join(scratch, 'link');
+    symlinkSync(scratch, link);
+    const settings = parse(`dataDir: ${link}/data\nprotect: { roots: [${link}/share] }`);
+    expect(settings.protect.roots).toEqual([share]);
+    expect(settings.dataDir).toBe(path.join(scratch, 'data'));
+  });
+
+  it('accept what later versions bring as long as it is off', () => {
+    expect(() =>
+      parse(
+        withRoots(
+          'vault: { replica: null }\nresponse: { blockClient: { for: 8h }, disconnectNetwork: false, shutdown: false }\nbootSector: { guard: false }\nnotify: { mail: null, syslog: null, webhook: [] }\ndetection: { sensitivity: high }',
+        ),
+      ),
+    ).not.toThrow();
+  });
+
+  it('have a JSON Schema that takes the default file and refuses what loading refuses', async () => {
+    const schema = await settingsJsonSchema();
+    const validate = new Ajv({ strict: false, allErrors: true }).compile(schema);
+    const valid = (text: string) => validate(parseYaml(text));
+    expect(valid(defaultSettingsYaml('fs01')), JSON.stringify(validate.errors)).toBe(true);
+    expect(valid('protect: { roots: [/srv], extensions: [docx] }'), JSON.stringify(validate.errors)).toBe(true);
+    for (const text of [
+      'mode: enforce',
+      'protect: { roots: [] }',
+      'protect: { roots: [/srv] }\nmode: panic',
+      'protct: {}',
+      'protect: { roots: [/srv] }\nvault: { versions: 0 }',
+    ]) {
+      expect(valid(text), text).toBe(false);
+    }
   });
 });

@@ -1,9 +1,10 @@
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, validateSync, type ValidationError } from 'class-validator';
-import { isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import { httpPortCount } from './ports';
 import type { MailSettings, Settings } from './settings';
 import { SettingsDocument } from './settings-document';
 
@@ -20,6 +21,8 @@ export class SettingsError extends Error {
 
 const defaultFile = '/etc/kuramori/kuramori.yaml';
 const defaultDataDir = '/var/lib/kuramori';
+const defaultHttpPort = 7600;
+const defaultBusPort = 4222;
 
 /** The file that is read: the one given, else $KURAMORI_CONFIG, else /etc/kuramori/kuramori.yaml. */
 export function settingsFile(given?: string): string {
@@ -36,7 +39,9 @@ export function loadSettings(given?: string): Settings {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new SettingsError(file, [`can't be read: ${error instanceof Error ? error.message : String(error)}. 'kuramori config init > ${file}' writes a commented default; --config names another file.`]);
+    throw new SettingsError(file, [
+      `can't be read: ${error instanceof Error ? error.message : String(error)}. 'kuramori config init > ${file}' writes a commented default; --config names another file.`,
+    ]);
   }
   return parseSettings(text, file);
 }
@@ -45,67 +50,126 @@ export function loadSettings(given?: string): Settings {
 export function parseSettings(text: string, file: string): Settings {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: true });
-  if (document.errors.length > 0) throw new SettingsError(file, document.errors.map((error) => `is not YAML: ${error.message.trim()}`));
+  if (document.errors.length > 0)
+    throw new SettingsError(
+      file,
+      document.errors.map((error) => `is not YAML: ${error.message.trim()}`),
+    );
   const problems: string[] = [];
+  const written = new Map<string, string>();
   visit(document, {
-    Scalar(key, node) {
-      if (key === 'key' || typeof node.value !== 'string') return;
-      node.value = resolveSecrets(node.value, problems);
+    Scalar(position, node, ancestors) {
+      if (position === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return;
+      const key = keyOf(ancestors, node);
+      // Messages show what stands in the file, never the secret that came in its place.
+      written.set(key, node.value);
+      node.value = resolveSecrets(node.value, (problem) => problems.push(`${key}${lineOf(key)}: ${problem}`));
     },
   });
-  const plain: unknown = document.toJS() ?? {};
-  const lineOf = (key: string): string => {
+  const plain = toPlain(document, file);
+  if (typeof plain !== 'object' || plain === null || Array.isArray(plain))
+    throw new SettingsError(file, ['must hold keys such as protect: and dataDir:']);
+  const sections = plainToInstance(SettingsDocument, plain);
+  const errors = validateSync(sections, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: false });
+  const wrongKeys: string[] = [];
+  for (const { key, text: problem } of describe(errors, '', written)) {
+    wrongKeys.push(key);
+    problems.push(`${key}${lineOf(key)}: ${problem}`);
+  }
+  const isSound = (key: string) => !wrongKeys.some((wrong) => wrong === key || wrong.startsWith(`${key}.`) || key.startsWith(`${wrong}.`));
+  const later: { key: string; text: string }[] = notYetAvailable(sections);
+  // What can be checked is checked: an administrator wants to see everything at once.
+  const roots = isSound('protect.roots') ? sections.protect.roots : [];
+  const dataDir = isSound('dataDir') ? (sections.dataDir ?? defaultDataDir) : undefined;
+  later.push(...checkDirectories(roots, dataDir), ...checkMail(sections, isSound), ...checkPorts(sections, isSound));
+  for (const { key, text: problem } of later) problems.push(`${key}${lineOf(key)}: ${problem}`);
+  if (problems.length > 0) throw new SettingsError(file, problems);
+  return complete(sections);
+
+  function lineOf(key: string): string {
     let node: unknown = document.contents;
     let line = '';
     for (const part of key.split('.')) {
-      if (!isMap(node)) break;
-      const pair = node.items.find((item) => isScalar(item.key) && item.key.value === part);
-      if (pair === undefined) break;
-      const start = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
+      let start: number | undefined;
+      if (isMap(node)) {
+        const pair = node.items.find((item) => isScalar(item.key) && item.key.value === part);
+        if (pair === undefined) break;
+        start = isScalar(pair.key) ? pair.key.range?.[0] : undefined;
+        node = pair.value;
+      } else if (isSeq(node)) {
+        node = node.items[Number(part)];
+        start = isNode(node) ? (node.range?.[0] ?? undefined) : undefined;
+      } else break;
       if (start !== undefined) line = ` (line ${lines.linePos(start).line})`;
-      node = pair.value;
     }
     return line;
-  };
-  if (typeof plain !== 'object' || plain === null || Array.isArray(plain)) throw new SettingsError(file, ['must hold keys such as protect: and dataDir:']);
-  const sections = plainToInstance(SettingsDocument, plain);
-  const errors = validateSync(sections, { whitelist: true, forbidNonWhitelisted: true, forbidUnknownValues: false });
-  for (const { key, text: problem } of describe(errors, '')) problems.push(`${key}${lineOf(key)}: ${problem}`);
-  if (problems.length > 0) throw new SettingsError(file, problems);
-  const settings = complete(sections);
-  problems.push(...notYetAvailable(sections), ...checkDirectories(settings));
-  if (problems.length > 0) throw new SettingsError(file, problems);
-  return settings;
+  }
 }
 
-function resolveSecrets(value: string, problems: string[]): string {
+/** Aliases are followed here, and a file that multiplies them without end is refused. */
+function toPlain(document: Document.Parsed, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 }) ?? {};
+  } catch (error) {
+    throw new SettingsError(file, [`can't be used: ${error instanceof Error ? error.message : String(error)}`]);
+  }
+}
+
+/** `notify.mail.password` of a scalar, from the nodes above it. */
+function keyOf(ancestors: readonly unknown[], scalar: unknown): string {
+  const steps = ancestors.map((ancestor, index) => {
+    if (isPair(ancestor)) return isScalar(ancestor.key) ? String(ancestor.key.value) : '?';
+    return isSeq(ancestor) ? String(ancestor.items.indexOf(ancestors[index + 1] ?? scalar)) : '';
+  });
+  return steps.filter((step) => step !== '').join('.');
+}
+
+/** A secret is a line; something larger is a mistake in the path. */
+const maxSecretBytes = 65_536;
+
+function resolveSecrets(value: string, problem: (text: string) => void): string {
   return value.replaceAll(/\$\{(file:)?([^}]+)\}/gu, (_match, fromFile: string | undefined, name: string) => {
     if (fromFile === undefined) {
       const found = process.env[name];
-      if (found === undefined) problems.push(`\${${name}}: the environment has no variable ${name}`);
+      if (found === undefined) problem(`"\${${name}}": the environment has no variable ${name}; set it, or use \${file:/path}`);
       return found ?? '';
     }
     try {
-      return readFileSync(name, 'utf8').trimEnd();
+      if (statSync(name).size > maxSecretBytes) throw new Error(`it is larger than ${maxSecretBytes} bytes`);
+      return readFileSync(name, 'utf8').replace(/\r?\n$/u, '');
     } catch (error) {
-      problems.push(`\${file:${name}}: ${error instanceof Error ? error.message : String(error)}`);
+      problem(`"\${file:${name}}": ${error instanceof Error ? error.message : String(error)}; name a file that can be read`);
       return '';
     }
   });
 }
 
-function* describe(errors: readonly ValidationError[], prefix: string): Generator<{ key: string; text: string }> {
+/** A pasted certificate must not fill the screen. */
+const maxShownCharacters = 120;
+
+function shown(key: string, value: unknown, written: ReadonlyMap<string, string>): string {
+  const raw = written.get(key);
+  if (raw === undefined && /(^|\.)password$/u.test(key)) return 'what stands there';
+  const text = JSON.stringify(raw ?? value);
+  return text.length > maxShownCharacters ? `${text.slice(0, maxShownCharacters)}…` : text;
+}
+
+function* describe(
+  errors: readonly ValidationError[],
+  prefix: string,
+  written: ReadonlyMap<string, string>,
+): Generator<{ key: string; text: string }> {
   for (const error of errors) {
     const key = prefix === '' ? error.property : `${prefix}.${error.property}`;
     const constraints = error.constraints ?? {};
     if ('whitelistValidation' in constraints) {
       const known = keysOf(error.target);
       yield { key, text: `is not a key that exists here${suggestion(error.property, known)}; known are ${known.join(', ')}` };
-    } else {
-      const value = error.value === undefined ? 'is missing' : `${JSON.stringify(error.value)} is not allowed`;
-      for (const text of Object.values(constraints)) yield { key, text: `${value}: ${text.startsWith(error.property) ? text : text}` };
+    } else if (Object.keys(constraints).length > 0) {
+      const value = error.value === undefined ? 'is missing' : `${shown(key, error.value, written)} is not allowed`;
+      yield { key, text: `${value}: ${[...new Set(Object.values(constraints))].join('; ')}` };
     }
-    yield* describe(error.children ?? [], key);
+    yield* describe(error.children ?? [], key, written);
   }
 }
 
@@ -117,7 +181,9 @@ function keysOf(target: object | undefined): string[] {
 
 /** The known key with the fewest edits (Levenshtein), where it is near enough to be meant. */
 function suggestion(key: string, known: readonly string[]): string {
-  const distances = known.map((candidate) => ({ candidate, edits: editDistance(key.toLowerCase(), candidate.toLowerCase()) })).sort((a, b) => a.edits - b.edits);
+  const distances = known
+    .map((candidate) => ({ candidate, edits: editDistance(key.toLowerCase(), candidate.toLowerCase()) }))
+    .sort((a, b) => a.edits - b.edits);
   const [best] = distances;
   return best !== undefined && best.edits <= Math.max(2, key.length / 3) ? `, did you mean '${best.candidate}'?` : '';
 }
@@ -150,7 +216,8 @@ function reserve(text: string): Settings['vault']['reserveFree'] {
 
 function mailSettings(section: NonNullable<SettingsDocument['notify']>['mail']): MailSettings | null {
   if (section === undefined || section === null) return null;
-  const tls = section.tls === true ? 'tls' : section.tls === false || section.tls === undefined ? 'none' : section.tls;
+  // Without a word about it nothing travels in the clear.
+  const tls = section.tls === true ? 'tls' : section.tls === false ? 'none' : (section.tls ?? (section.port === 465 ? 'tls' : 'starttls'));
   return {
     host: section.host,
     port: section.port ?? (tls === 'tls' ? 465 : tls === 'starttls' ? 587 : 25),
@@ -164,7 +231,7 @@ function mailSettings(section: NonNullable<SettingsDocument['notify']>['mail']):
 }
 
 function complete(document: SettingsDocument): Settings {
-  const dataDir = path.resolve(document.dataDir ?? defaultDataDir);
+  const dataDir = realOrResolved(document.dataDir ?? defaultDataDir);
   const { protect, vault, detection, response, notify, bus, http } = document;
   return {
     host: document.host ?? hostname(),
@@ -172,10 +239,17 @@ function complete(document: SettingsDocument): Settings {
     mode: document.mode ?? 'enforce',
     protect: {
       roots: protect.roots.map((root) => realOrResolved(root)),
-      extensions: protect.extensions === undefined || protect.extensions === 'all' ? 'all' : protect.extensions.map((extension) => extension.toLowerCase().replace(/^\./u, '')),
+      extensions:
+        protect.extensions === undefined || protect.extensions === 'all'
+          ? 'all'
+          : protect.extensions.map((extension) => extension.toLowerCase().replace(/^\./u, '')),
       exclude: protect.exclude ?? ['**/~$*', '**/.git/objects/**'],
       sensor: protect.sensor ?? 'auto',
-      guard: { enabled: protect.guard?.enabled ?? true, deadlineMs: protect.guard?.deadlineMs ?? 2000, onDeadline: protect.guard?.onDeadline ?? 'allow' },
+      guard: {
+        enabled: protect.guard?.enabled ?? true,
+        deadlineMs: protect.guard?.deadlineMs ?? 2000,
+        onDeadline: protect.guard?.onDeadline ?? 'allow',
+      },
       rescanEveryS: seconds(protect.rescanEvery ?? '1h'),
     },
     vault: { versions: vault?.versions ?? 4, reserveFree: reserve(vault?.reserveFree ?? '10%') },
@@ -185,11 +259,15 @@ function complete(document: SettingsDocument): Settings {
       kill: response?.kill ?? true,
       quarantine: response?.quarantine ?? true,
       restore: response?.restore ?? true,
-      whitelist: (response?.whitelist ?? []).map(({ path: program, sha256, reason }) => ({ path: program, ...(sha256 === undefined ? {} : { sha256 }), reason })),
+      whitelist: (response?.whitelist ?? []).map(({ path: program, sha256, reason }) => ({
+        path: program,
+        ...(sha256 === undefined ? {} : { sha256 }),
+        reason,
+      })),
     },
     notify: { mail: mailSettings(notify?.mail) },
-    bus: { url: bus?.url ?? null, credentials: bus?.credentials ?? path.join(dataDir, 'bus', 'credentials'), port: bus?.port ?? 4222 },
-    http: { bind: http?.bind ?? '127.0.0.1', port: http?.port ?? 7600 },
+    bus: { url: bus?.url ?? null, credentials: bus?.credentials ?? path.join(dataDir, 'bus', 'credentials'), port: bus?.port ?? defaultBusPort },
+    http: { bind: http?.bind ?? '127.0.0.1', port: http?.port ?? defaultHttpPort },
     language: document.language ?? 'en',
   };
 }
@@ -205,36 +283,90 @@ function realOrResolved(directory: string): string {
   }
 }
 
+interface KeyProblem {
+  readonly key: string;
+  readonly text: string;
+}
+
 /** Keys that later versions bring: accepted as they are by default, refused when switched on, so that nobody believes to be protected by them. */
-function notYetAvailable(document: SettingsDocument): string[] {
-  const on: [string, boolean][] = [
-    ['vault.replica', document.vault?.replica !== undefined && document.vault.replica !== null],
-    ['response.disconnectNetwork', document.response?.disconnectNetwork === true],
-    ['response.shutdown', document.response?.shutdown === true],
-    ['bootSector.guard', document.bootSector?.guard === true],
-    ['notify.syslog', document.notify?.syslog !== undefined && document.notify.syslog !== null],
-    ['notify.webhook', (document.notify?.webhook ?? []).length > 0],
-    ['protect.sensor', document.protect.sensor === 'windows'],
+function notYetAvailable({ vault, response, bootSector, notify, protect }: Partial<SettingsDocument>): KeyProblem[] {
+  const switches: [string, unknown][] = [
+    ['vault.replica', vault?.replica],
+    ['response.disconnectNetwork', response?.disconnectNetwork],
+    ['response.shutdown', response?.shutdown],
+    ['bootSector.guard', bootSector?.guard],
+    ['notify.syslog', notify?.syslog],
+    ['notify.webhook', Array.isArray(notify?.webhook) && notify.webhook.length === 0 ? null : notify?.webhook],
+    ['protect.sensor', protect?.sensor === 'windows' ? 'windows' : null],
   ];
-  return on.filter(([, active]) => active).map(([key]) => `${key}: is not available in this version yet; leave it out or switch it off`);
+  return switches
+    .filter(([, value]) => value !== undefined && value !== null && value !== false)
+    .map(([key]) => ({ key, text: 'is not available in this version yet; leave it out or switch it off' }));
 }
 
 const isInside = (inner: string, outer: string) => inner === outer || inner.startsWith(outer === '/' ? '/' : `${outer}/`);
 
-function checkDirectories(settings: Settings): string[] {
-  const problems: string[] = [];
-  const dataDir = realOrResolved(settings.dataDir);
-  const { roots } = settings.protect;
-  for (const [index, root] of roots.entries()) {
-    const stat = statSync(root, { throwIfNoEntry: false });
-    if (stat === undefined) problems.push(`protect.roots: ${root} does not exist; make the directory or correct the path`);
-    else if (!stat.isDirectory()) problems.push(`protect.roots: ${root} is not a directory; name the directory that holds it`);
-    if (root === '/') problems.push('protect.roots: / can not be protected as a whole; name the directories that hold documents');
-    if (isInside(root, dataDir)) problems.push(`protect.roots: ${root} lies inside dataDir ${dataDir}; the vault would have to keep itself. Choose another place for one of them`);
-    else if (isInside(dataDir, root)) problems.push(`dataDir: ${dataDir} lies inside the root ${root} (protect.roots); whoever attacks the share would reach the vault. Choose another place for dataDir`);
+function checkDirectories(givenRoots: readonly string[], givenDataDir: string | undefined): KeyProblem[] {
+  const problems: KeyProblem[] = [];
+  const root = (text: string) => problems.push({ key: 'protect.roots', text });
+  const dataDir = givenDataDir === undefined ? undefined : realOrResolved(givenDataDir);
+  if (dataDir !== undefined && !isDirectoryOrMissing(dataDir))
+    problems.push({ key: 'dataDir', text: `${dataDir} is not a directory; name one (it is made when missing)` });
+  const roots = givenRoots.map((given) => realOrResolved(given));
+  for (const [index, current] of roots.entries()) {
+    const wrong = problemOfRoot(current);
+    if (wrong !== undefined) root(wrong);
+    if (dataDir !== undefined && isInside(current, dataDir))
+      root(`${current} lies inside dataDir ${dataDir}; the vault would have to keep itself. Choose another place for one of them`);
+    else if (dataDir !== undefined && isInside(dataDir, current)) {
+      problems.push({
+        key: 'dataDir',
+        text: `${dataDir} lies inside the root ${current} (protect.roots); whoever attacks the share would reach the vault. Choose another place for dataDir`,
+      });
+    }
     for (const other of roots.slice(0, index)) {
-      if (isInside(root, other) || isInside(other, root)) problems.push(`protect.roots: ${root} and ${other} lie inside each other; name the outer one only`);
+      if (isInside(current, other) || isInside(other, current)) root(`${current} and ${other} lie inside each other; name the outer one only`);
     }
   }
   return problems;
+}
+
+function isDirectoryOrMissing(directory: string): boolean {
+  try {
+    return statSync(directory).isDirectory();
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+function problemOfRoot(root: string): string | undefined {
+  if (root === '/') return '/ can not be protected as a whole; name the directories that hold documents';
+  if (root.includes('\u{FFFD}')) return `${root} has a name that is not UTF-8; such names are fine below a root, but not in its own path`;
+  try {
+    if (!statSync(root).isDirectory()) return `${root} is not a directory; name the directory that holds it`;
+    accessSync(root, constants.R_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return `${root} does not exist; make the directory or correct the path`;
+    if (code === 'EACCES' || code === 'EPERM') return `${root} can't be read by this user; run as root, or give it the right to read`;
+    return `${root} can't be used: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function checkMail({ notify }: SettingsDocument, isSound: (key: string) => boolean): KeyProblem[] {
+  const mail = notify?.mail ?? undefined;
+  if (mail === undefined || !isSound('notify.mail')) return [];
+  const [user, password] = [mail.user ?? undefined, mail.password ?? undefined];
+  return (user === undefined) === (password === undefined)
+    ? []
+    : [{ key: 'notify.mail', text: `has ${user === undefined ? 'a password but no user' : 'a user but no password'}; give both or neither` }];
+}
+
+function checkPorts({ http, bus }: SettingsDocument, isSound: (key: string) => boolean): KeyProblem[] {
+  if (!isSound('http.port') || !isSound('bus.port') || (bus?.url ?? null) !== null) return [];
+  const first = http?.port ?? defaultHttpPort;
+  const busPort = bus?.port ?? defaultBusPort;
+  if (busPort < first || busPort >= first + httpPortCount) return [];
+  return [{ key: 'bus.port', text: `${busPort} is one of ${first} to ${first + httpPortCount - 1}, which http.port stands for; choose another` }];
 }

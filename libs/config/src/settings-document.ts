@@ -1,6 +1,26 @@
 /** kuramori.yaml as people write it: one class per section, the rules beside the keys. Defaults and units are resolved in load-settings.ts. */
 import { Type } from 'class-transformer';
-import { ArrayMinSize, IsArray, IsBoolean, IsEmail, IsIn, IsInt, IsNotEmpty, IsObject, IsOptional, IsString, Matches, Max, Min, ValidateIf, ValidateNested } from 'class-validator';
+import {
+  Allow,
+  ArrayMaxSize,
+  ArrayMinSize,
+  IsArray,
+  IsBoolean,
+  IsEmail,
+  IsIn,
+  IsInt,
+  IsIP,
+  IsNotEmpty,
+  IsObject,
+  IsOptional,
+  IsString,
+  Length,
+  Matches,
+  Max,
+  Min,
+  ValidateIf,
+  ValidateNested,
+} from 'class-validator';
 
 const durationPattern = /^\d+(ms|s|m|h|d)$/;
 const sizePattern = /^(100|\d{1,2})%$|^\d+(\.\d+)?\s?(B|KiB|MiB|GiB|TiB)$/;
@@ -23,6 +43,7 @@ export class GuardSection {
 export class ProtectSection {
   @IsArray()
   @ArrayMinSize(1)
+  @ArrayMaxSize(64)
   @IsString({ each: true })
   @Matches(/^\//, { each: true, message: 'each root must be an absolute path' })
   roots: string[];
@@ -56,9 +77,9 @@ export class VaultSection {
   @IsOptional()
   @Matches(sizePattern, { message: 'must be a share such as 10% or a size such as 20GiB' })
   reserveFree?: string;
-  @IsOptional()
-  @IsObject()
-  replica?: object | null;
+  /** Later: checked in load-settings.ts, whatever stands here. */
+  @Allow()
+  replica?: unknown;
 }
 
 export class DetectionSection {
@@ -102,12 +123,10 @@ export class ResponseSection {
   @IsOptional()
   @IsBoolean()
   restore?: boolean;
-  @IsOptional()
-  @IsBoolean()
-  disconnectNetwork?: boolean;
-  @IsOptional()
-  @IsBoolean()
-  shutdown?: boolean;
+  @Allow()
+  disconnectNetwork?: unknown;
+  @Allow()
+  shutdown?: unknown;
   @IsOptional()
   @IsArray()
   @ValidateNested({ each: true })
@@ -116,9 +135,8 @@ export class ResponseSection {
 }
 
 export class BootSectorSection {
-  @IsOptional()
-  @IsBoolean()
-  guard?: boolean;
+  @Allow()
+  guard?: unknown;
 }
 
 export class MailSection {
@@ -142,7 +160,7 @@ export class MailSection {
   @IsOptional()
   @IsString()
   password?: string | null;
-  @IsEmail({ require_tld: false })
+  @IsEmail({ require_tld: false, allow_display_name: true })
   from: string;
   @IsArray()
   @ArrayMinSize(1)
@@ -155,12 +173,10 @@ export class NotifySection {
   @ValidateNested()
   @Type(() => MailSection)
   mail?: MailSection | null;
-  @IsOptional()
-  @IsObject()
-  syslog?: object | null;
-  @IsOptional()
-  @IsArray()
-  webhook?: object[];
+  @Allow()
+  syslog?: unknown;
+  @Allow()
+  webhook?: unknown;
 }
 
 export class BusSection {
@@ -180,9 +196,9 @@ export class BusSection {
 
 export class HttpSection {
   @IsOptional()
-  @IsString()
-  @IsNotEmpty()
+  @IsIP(undefined, { message: 'must be an IP address of this machine such as 127.0.0.1' })
   bind?: string;
+  /** The five ports after it belong to the services. */
   @IsOptional()
   @IsInt()
   @Min(1)
@@ -192,8 +208,8 @@ export class HttpSection {
 
 export class SettingsDocument {
   @IsOptional()
-  @IsString()
-  @IsNotEmpty()
+  @Length(1, 253)
+  @Matches(/^[^\p{C}\s]+$/u, { message: 'must be a name without spaces' })
   host?: string;
   @IsOptional()
   @IsString()

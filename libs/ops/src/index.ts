@@ -1,5 +1,8 @@
-export { HealthController } from './health.controller';
-export { HealthRegistry, type HealthReport, type HealthStatus, type ProbeResult } from './health';
-export { PinoLogger } from './logger';
-export { gauge } from './metrics';
-export { coreModule, LOGGER, runService, servicePort, SETTINGS, StartError } from './run-service';
+export * from './health/health-details';
+export * from './health/health-registry';
+export { OpsModule } from './health/ops.module';
+export { ServiceLogger } from './log/service-logger';
+export { runService, type ServiceContext, type ServiceDefinition } from './service/run-service';
+export { serviceMetrics } from './service/service-metrics';
+export { StartError } from './service/start-error';
+export * from './tokens';

@@ -1,5 +1,8 @@
 import type { ProcessRef } from '@kuramori/contracts';
 
+/** What identifies a process: pids are reused, the pair of pid and start time is not. */
+export type ProcessIdentity = Pick<ProcessRef, 'pid' | 'startTime'>;
+
 /** A live process as seen now. */
 export interface LiveProcess extends ProcessRef {
   readonly parentPid: number;
@@ -9,25 +12,31 @@ export interface LiveProcess extends ProcessRef {
   /** Real user id. */
   readonly uid: number;
   readonly commandLine: readonly string[];
-  /** Controlling terminal's foreground group is this process's group, and it is a shell without a script argument: a person types there. */
+  /** A shell without script or `-c` that has a controlling terminal: a person types there, also while a foreground job of it runs. */
   readonly interactiveShell: boolean;
   /** One letter of /proc/PID/stat: R S D T Z … */
   readonly state: string;
+  /** Working directory, in path text; absent where it could not be read. */
+  readonly cwd?: string;
 }
 
 export type SignalOutcome = 'done' | 'gone' | 'denied';
 
 /** What the responder may do to processes. Every action checks the start time through a pidfd first (rules.md 2): a reused pid is `gone`. */
 export interface ProcessControl {
+  /** First eight characters of the boot id, as in an actor's key; start times of another boot mean nothing now. */
+  readonly bootId8: string;
   /** All processes now; kernel threads left out. */
   list(): Promise<readonly LiveProcess[]>;
-  suspend(process: Pick<ProcessRef, 'pid' | 'startTime'>): SignalOutcome;
-  resume(process: Pick<ProcessRef, 'pid' | 'startTime'>): SignalOutcome;
-  kill(process: Pick<ProcessRef, 'pid' | 'startTime'>): SignalOutcome;
+  suspend(process: ProcessIdentity): SignalOutcome;
+  resume(process: ProcessIdentity): SignalOutcome;
+  /** Asks it to end the way Ctrl-C does; an interactive shell then gives up the loop that started it. */
+  interrupt(process: ProcessIdentity): SignalOutcome;
+  kill(process: ProcessIdentity): SignalOutcome;
   /** Whether it still runs (a zombie does not). */
-  isAlive(process: Pick<ProcessRef, 'pid' | 'startTime'>): boolean;
+  isAlive(process: ProcessIdentity): boolean;
   /** Resolves when it has ended, or after the time with false. */
-  waitForEnd(process: Pick<ProcessRef, 'pid' | 'startTime'>, timeoutMs: number): Promise<boolean>;
+  waitForEnd(process: ProcessIdentity, timeoutMs: number): Promise<boolean>;
 }
 
 /** Which installed package a file belongs to. */

@@ -35,7 +35,10 @@ export function docx(text: string): Uint8Array {
 /** An Excel workbook with one sheet of numbers and words. */
 export function xlsx(random: SeededRandom, rows: number): Uint8Array {
   const cells = Array.from({ length: rows }, (_, row) => {
-    const values = Array.from({ length: 8 }, (_unused, column) => `<c r="${String.fromCharCode(65 + column)}${row + 1}"><v>${random.below(1_000_000) / 100}</v></c>`);
+    const values = Array.from(
+      { length: 8 },
+      (_unused, column) => `<c r="${String.fromCharCode(65 + column)}${row + 1}"><v>${random.below(1_000_000) / 100}</v></c>`,
+    );
     return `<row r="${row + 1}">${values.join('')}</row>`;
   });
   return packageParts('xl/workbook.xml', 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml', 'officeDocument', {
@@ -68,7 +71,9 @@ export function pdf(text: string): Uint8Array {
   }
   const table = offsets.map((offset) => `${String(offset).padStart(10, '0')} 00000 n \n`).join('');
   pieces.push(
-    Buffer.from(`xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${table}trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${position}\n%%EOF\n`),
+    Buffer.from(
+      `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${table}trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${position}\n%%EOF\n`,
+    ),
   );
   return Buffer.concat(pieces);
 }

@@ -5,7 +5,22 @@ import { gzipSync } from 'node:zlib';
 import { docx, pdf, png, xlsx } from './office';
 import { SeededRandom } from './random';
 
-const folders = ['Finance/2024', 'Finance/2025', 'Sales/見積書', 'Sales/請求書', 'HR/契約書', 'Legal', 'Projects/Apollo', 'Projects/CRM導入', 'Engineering/src', 'Marketing/写真', 'Users/tanaka', 'Users/suzuki/資料', 'IT/Logs', 'Public'];
+const folders = [
+  'Finance/2024',
+  'Finance/2025',
+  'Sales/見積書',
+  'Sales/請求書',
+  'HR/契約書',
+  'Legal',
+  'Projects/Apollo',
+  'Projects/CRM導入',
+  'Engineering/src',
+  'Marketing/写真',
+  'Users/tanaka',
+  'Users/suzuki/資料',
+  'IT/Logs',
+  'Public',
+];
 const copied = new Set(['.md', '.json', '.html', '.txt', '.svg', '.png', '.xml', '.ts', '.js', '.css', '.gif', '.pdf', '.jpg', '.yml']);
 const sourceLimitBytes = 400_000;
 
@@ -57,7 +72,16 @@ export function makeShare(directory: string, options: ShareOptions): string[] {
       if (kind === 2) return [`Contract-${index}.pdf`, pdf(text())];
       if (kind === 3) return [`photo_${index}.png`, png(random, 80 + random.below(160), 80 + random.below(120))];
       if (kind === 4 && index % 20 === 4) return [`log-${index}.txt.gz`, gzipSync(text())];
-      if (kind === 4) return [`export ${index}.csv`, Buffer.from(Array.from({ length: 200 }, (_, row) => `${row},${random.below(9999)},"${random.pick(['東京', 'Osaka', '名古屋'])}",${random.next().toFixed(4)}`).join('\r\n'))];
+      if (kind === 4)
+        return [
+          `export ${index}.csv`,
+          Buffer.from(
+            Array.from(
+              { length: 200 },
+              (_, row) => `${row},${random.below(9999)},"${random.pick(['東京', 'Osaka', '名古屋'])}",${random.next().toFixed(4)}`,
+            ).join('\r\n'),
+          ),
+        ];
       const source = random.pick(sources);
       return [`${index}_${path.basename(source)}`, readFileSync(source)];
     })();

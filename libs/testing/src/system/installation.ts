@@ -82,7 +82,9 @@ export class Installation {
       vault: { versions: 4, reserveFree: '1%' },
       http: { bind: '127.0.0.1', port: this.httpPort },
       bus: { port: this.busPort },
-      ...(mailPort === undefined ? {} : { notify: { mail: { host: '127.0.0.1', port: mailPort, tls: 'none', from: 'kuramori@example.test', to: ['admin@example.test'] } } }),
+      ...(mailPort === undefined
+        ? {}
+        : { notify: { mail: { host: '127.0.0.1', port: mailPort, tls: 'none', from: 'kuramori@example.test', to: ['admin@example.test'] } } }),
       ...settings,
     };
   }
@@ -152,7 +154,9 @@ export class Installation {
     try {
       return await action();
     } catch (error) {
-      throw new Error(`${error instanceof Error ? error.message : String(error)}\n--- last output of up ---\n${this.output.slice(-6000)}`, { cause: error });
+      throw new Error(`${error instanceof Error ? error.message : String(error)}\n--- last output of up ---\n${this.output.slice(-6000)}`, {
+        cause: error,
+      });
     }
   }
 

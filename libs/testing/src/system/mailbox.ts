@@ -13,7 +13,10 @@ function decodeHeader(value: string): string {
   return value.replaceAll(/\?=\s+=\?/gu, '?==?').replaceAll(/=\?utf-8\?([bq])\?([^?]*)\?=/giu, (_match, encoding: string, text: string) =>
     encoding.toLowerCase() === 'b'
       ? Buffer.from(text, 'base64').toString('utf8')
-      : Buffer.from(text.replaceAll('_', ' ').replaceAll(/=([0-9a-f]{2})/giu, (_hex, code: string) => String.fromCharCode(Number.parseInt(code, 16))), 'latin1').toString('utf8'),
+      : Buffer.from(
+          text.replaceAll('_', ' ').replaceAll(/=([0-9a-f]{2})/giu, (_hex, code: string) => String.fromCharCode(Number.parseInt(code, 16))),
+          'latin1',
+        ).toString('utf8'),
   );
 }
 

@@ -1,0 +1,162 @@
+/** Programs that are never stopped because of what runs below them (rules.md 5; issue 2, item 8), and how they are recognised. */
+import type { LiveProcess } from '@kuramori/platform';
+
+/**
+ * Directories that only root fills. A name on the list below protects only from here: `/tmp/smbd` is just a file that somebody called so.
+ * An empty path (the executable could not be read) counts as protected: sparing wrongly is listed, stopping a file server is an outage.
+ */
+const systemDirectories = ['/usr/', '/bin/', '/sbin/', '/lib/', '/lib64/', '/opt/', '/snap/', '/nix/'];
+
+const reasons: readonly { readonly why: string; readonly names: readonly string[] }[] = [
+  {
+    why: 'a service manager',
+    names: [
+      'systemd',
+      'init',
+      'runit',
+      'runsvdir',
+      'runsv',
+      's6-svscan',
+      's6-supervise',
+      'supervisord',
+      'openrc-run',
+      'supervise-daemon',
+      'dinit',
+      'monit',
+      'tini',
+      'dumb-init',
+      'catatonit',
+    ],
+  },
+  {
+    why: 'the remote login service',
+    names: ['sshd', 'sshd-session', 'sshd-auth', 'dropbear', 'telnetd', 'in.telnetd', 'mosh-server', 'xrdp', 'xrdp-sesman'],
+  },
+  { why: 'a job scheduler', names: ['cron', 'crond', 'anacron', 'atd', 'fcron', 'bcron-sched', 'slurmd', 'slurmstepd'] },
+  {
+    why: 'a login or terminal',
+    names: [
+      'login',
+      'agetty',
+      'getty',
+      'mingetty',
+      'tmux',
+      'screen',
+      'zellij',
+      'dtach',
+      'abduco',
+      'xterm',
+      'konsole',
+      'gnome-terminal-server',
+      'kitty',
+      'alacritty',
+      'gdm-session-worker',
+      'sddm-helper',
+      'gnome-shell',
+      'plasmashell',
+      'Xorg',
+      'Xwayland',
+    ],
+  },
+  {
+    why: 'a container runtime',
+    names: [
+      'dockerd',
+      'containerd',
+      'containerd-shim',
+      'containerd-shim-runc-v2',
+      'docker-init',
+      'runc',
+      'crun',
+      'conmon',
+      'podman',
+      'crio',
+      'kubelet',
+      'buildkitd',
+      'lxc-start',
+      'lxc-monitord',
+      'systemd-nspawn',
+      'qemu-system-x86_64',
+      'libvirtd',
+    ],
+  },
+  {
+    why: 'a file-serving daemon: its client is the actor',
+    names: [
+      ...[
+        'smbd',
+        'nmbd',
+        'samba',
+        'ksmbd.mountd',
+        'nfsd',
+        'rpc.nfsd',
+        'rpc.mountd',
+        'ganesha.nfsd',
+        'sftp-server',
+        'rsyncd',
+        'vsftpd',
+        'proftpd',
+        'pure-ftpd',
+        'afpd',
+        'netatalk',
+      ],
+      ...['glusterfsd', 'ceph-osd', 'minio', 'nginx', 'apache2', 'httpd', 'lighttpd', 'caddy', 'php-fpm', 'dovecot', 'imap', 'lmtp'],
+    ],
+  },
+  {
+    why: 'a database: its client is the actor',
+    names: [
+      'mysqld',
+      'mariadbd',
+      'postgres',
+      'postmaster',
+      'mongod',
+      'redis-server',
+      'valkey-server',
+      'sqlservr',
+      'oracle',
+      'influxd',
+      'clickhouse-server',
+      'slapd',
+      'etcd',
+      'beam.smp',
+      'firebird',
+      'db2sysc',
+    ],
+  },
+];
+const reasonByName = new Map(reasons.flatMap(({ why, names }) => names.map((name) => [name, why] as const)));
+
+export function inSystemDirectory(exe: string): boolean {
+  return exe === '' || systemDirectories.some((directory) => exe.startsWith(directory));
+}
+
+export function programName(process: Pick<LiveProcess, 'exe' | 'comm'>): string {
+  return process.exe === '' ? process.comm : process.exe.slice(process.exe.lastIndexOf('/') + 1);
+}
+
+/** Why this program is never stopped, or undefined. php-fpm8.2, postgres-16 and their like are known without the version. */
+export function protectedProgram(process: LiveProcess): string | undefined {
+  if (process.interactiveShell) return 'an interactive shell: a person works there';
+  if (!inSystemDirectory(process.exe)) return undefined;
+  const name = programName(process);
+  if (name === 'rsync' && process.commandLine.includes('--daemon')) return reasonByName.get('rsyncd');
+  if (name === 'busybox' && process.commandLine[0]?.endsWith('init') === true) return reasonByName.get('init');
+  return reasonByName.get(name) ?? reasonByName.get(name.replace(/-?[\d.]+$/u, ''));
+}
+
+/** Programs that run what a script or their arguments say. As a leader of a session they may be the attack itself. */
+const scriptRunners = /^(?:ba|da|z|k|mk|a|tc|c|fi)?sh$|^(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|tclsh|pwsh|busybox|java|mono)[\d.]*$/u;
+const drivers = new Set(['xargs', 'find', 'parallel', 'env', 'timeout', 'nohup', 'nice', 'ionice', 'make', 'watch', 'setsid', 'stdbuf']);
+
+export function isInterpreter(process: Pick<LiveProcess, 'exe' | 'comm'>): boolean {
+  return scriptRunners.test(programName(process));
+}
+
+/** A leader of a session that is a job of its own (`sh -c …`, a script, xargs), not a login or a daemon. */
+export function drivesItsSession(process: LiveProcess): boolean {
+  if (process.interactiveShell) return false;
+  if (!inSystemDirectory(process.exe)) return true; // a program that the attacker brought along
+  if (drivers.has(programName(process))) return true;
+  return isInterpreter(process) && process.commandLine.length > 1;
+}

@@ -1,0 +1,248 @@
+/** The guard's own thread: answers permission events; nothing here waits for another thread, the bus or the network. */
+import { randomBytes } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, renameSync, rmSync, statSync, writeFileSync, writeSync, type BigIntStats } from 'node:fs';
+import path from 'node:path';
+import type { FileStat } from '@kuramori/contracts';
+import { OwnProcesses } from '../../own-processes';
+import { fsPath, pathFromBytes, pathToBytes } from '../../path-text';
+import { copyFileRange, cloneFile, type OpenRequest, PermissionGroup, SystemCallError } from './permission-group';
+import { ensureSpoolDirectories, isOnSystemFilesystem, spoolDirectoryFor, type SpooledCopy } from './spool';
+
+export interface GuardOptions {
+  readonly roots: readonly string[];
+  readonly dataDir: string;
+  /** An open waits at most this long for its copy. */
+  readonly deadlineMs: number;
+  readonly onDeadline: 'allow' | 'deny';
+  /** Copies not yet adopted may take this much. */
+  readonly spoolLimitBytes: number;
+}
+
+/** Index of each figure in the shared counters; written by the guard's thread alone. */
+export const guardCounters = ['heartbeat', 'asked', 'copied', 'copyFailed', 'deadlineMissed', 'spoolFull', 'denied', 'stop'] as const;
+export type GuardCounter = (typeof guardCounters)[number];
+const counterIndex = Object.fromEntries(guardCounters.map((name, index) => [name, index])) as Readonly<Record<GuardCounter, number>>;
+
+/** The counters as the guard's thread and its watcher share them. */
+export class GuardFigures {
+  readonly cells: Int32Array;
+  constructor(readonly buffer = new SharedArrayBuffer(guardCounters.length * Int32Array.BYTES_PER_ELEMENT)) {
+    this.cells = new Int32Array(buffer);
+  }
+  get(name: GuardCounter): number {
+    return Atomics.load(this.cells, counterIndex[name]);
+  }
+  add(name: GuardCounter): void {
+    Atomics.add(this.cells, counterIndex[name], 1);
+  }
+  requestStop(): void {
+    Atomics.store(this.cells, counterIndex.stop, 1);
+  }
+}
+
+const copyChunkBytes = 8 * 1024 * 1024;
+/** Threads seen lately and the process each belongs to: one small read saved per open. */
+const rememberedThreads = 4096;
+/** Saved states remembered; a forgotten one is copied again, which costs time but loses nothing. */
+const rememberedStates = 500_000;
+
+/** Keeps content from before it is changed: answers each open once what stands there is copied. */
+export class GuardThread {
+  private readonly group = new PermissionGroup();
+  private readonly own: OwnProcesses;
+  private readonly saved = new Set<string>();
+  private readonly processOfThread = new Map<number, number>();
+  private readonly spoolByDevice = new Map<string, string>();
+  private readonly buffer = Buffer.alloc(1024 * 1024);
+  private spooledBytes = 0;
+  private spooledCountedAtMs = 0;
+
+  constructor(
+    private readonly options: GuardOptions,
+    private readonly figures: GuardFigures,
+  ) {
+    this.own = new OwnProcesses(options.dataDir);
+    const spools = ensureSpoolDirectories(options.roots, options.dataDir);
+    // Before any other mark: from then on an open in a spool would wait for this very thread.
+    for (const spool of spools) this.group.ignoreDirectory(pathToBytes(spool));
+    for (const root of options.roots) {
+      this.spoolByDevice.set(String(statSync(fsPath(root), { bigint: true }).dev), spoolDirectoryFor(root, options.dataDir));
+      if (isOnSystemFilesystem(root)) this.markTree(root);
+      else this.group.markFilesystem(pathToBytes(root));
+    }
+  }
+
+  /** Descriptor of the group: closing it from anywhere lets every waiting open go. */
+  get fd(): number {
+    return this.group.fd;
+  }
+
+  /** Serves until a stop is requested; returns with the group closed. */
+  run(): void {
+    while (this.figures.get('stop') === 0) {
+      this.figures.add('heartbeat');
+      // Finite, so that the thread stays stoppable.
+      this.group.serve(100, (request) => this.answer(request));
+    }
+    closeSync(this.group.fd);
+  }
+
+  /** On the system's own filesystem only the directories below the root are marked, never the filesystem. */
+  private markTree(directory: string): void {
+    this.group.markDirectory(pathToBytes(directory));
+    for (const entry of readdirSync(pathToBytes(directory), { withFileTypes: true, encoding: 'buffer' })) {
+      if (!entry.isDirectory()) continue;
+      const child = `${directory}/${pathFromBytes(entry.name)}`;
+      try {
+        this.markTree(child);
+      } catch (error) {
+        // Gone since it was listed: nothing to guard. Anything else must be heard.
+        if (!isMissing(error)) throw error;
+      }
+    }
+  }
+
+  private answer({ fd, threadId }: OpenRequest): boolean {
+    this.figures.add('asked');
+    this.figures.add('heartbeat');
+    try {
+      return this.isOwn(threadId) || this.save(fd);
+    } catch {
+      // A fault of ours never stands between a user and a file: what was not saved is counted.
+      this.figures.add('copyFailed');
+      return true;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  private isOwn(threadId: number): boolean {
+    let pid = this.processOfThread.get(threadId);
+    if (pid === undefined) {
+      const status = readFileSync(`/proc/${threadId}/status`, 'latin1');
+      pid = Number(/^Tgid:\s*(\d+)/mu.exec(status)?.[1] ?? threadId);
+      this.processOfThread.set(threadId, pid);
+      if (this.processOfThread.size > rememberedThreads) {
+        const oldest = this.processOfThread.keys().next();
+        if (oldest.done !== true) this.processOfThread.delete(oldest.value);
+      }
+    }
+    if (pid === process.pid) return true;
+    const candidate = this.own.list().find((known) => known.pid === pid);
+    // Pids are reused: the registered start time decides.
+    return candidate !== undefined && candidate.startTime === startTimeOf(candidate.pid);
+  }
+
+  private save(fd: number): boolean {
+    const stat = fstatSync(fd, { bigint: true });
+    if (!stat.isFile()) return true;
+    const state = `${stat.dev}:${stat.ino}:${stat.size}:${stat.ctimeNs}`;
+    if (this.saved.has(state)) return true;
+    const spool = this.spoolByDevice.get(String(stat.dev));
+    if (spool === undefined) return true;
+    const file = pathFromBytes(readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }));
+    if (!this.options.roots.some((root) => file.startsWith(`${root}/`)) || file.startsWith(`${spool}/`)) return true;
+    if (this.spoolUse(spool) + Number(stat.size) > this.options.spoolLimitBytes) {
+      this.figures.add('spoolFull');
+      return true;
+    }
+    const outcome = this.copy(fd, stat, file, spool);
+    if (outcome === 'late') {
+      this.figures.add('deadlineMissed');
+      if (this.options.onDeadline === 'deny') {
+        this.figures.add('denied');
+        return false;
+      }
+      return true;
+    }
+    this.figures.add('copied');
+    this.spooledBytes += Number(stat.size);
+    this.saved.add(state);
+    if (this.saved.size > rememberedStates) this.saved.clear();
+    return true;
+  }
+
+  /** Bytes waiting in the spool; counted again each second, since the vault takes copies away. */
+  private spoolUse(spool: string): number {
+    const nowMs = performance.now();
+    if (nowMs - this.spooledCountedAtMs > 1000) {
+      this.spooledCountedAtMs = nowMs;
+      this.spooledBytes = 0;
+      for (const name of readdirSync(spool)) {
+        // Without a result it was adopted between the listing and the look, and takes no room any more.
+        this.spooledBytes += statSync(path.join(spool, name), { throwIfNoEntry: false })?.size ?? 0;
+      }
+    }
+    return this.spooledBytes;
+  }
+
+  private copy(fd: number, stat: BigIntStats, file: string, spool: string): 'done' | 'late' {
+    const id = randomBytes(12).toString('hex');
+    const data = path.join(spool, `${id}.data`);
+    const target = openSync(data, 'wx', 0o600);
+    const endMs = performance.now() + this.options.deadlineMs;
+    try {
+      if (!cloneFile(fd, target) && !this.copyBytes(fd, target, Number(stat.size), endMs)) {
+        rmSync(data);
+        return 'late';
+      }
+    } catch (error) {
+      rmSync(data, { force: true });
+      throw error;
+    } finally {
+      closeSync(target);
+    }
+    const copy: SpooledCopy = { path: file, stat: fileStat(stat) };
+    const sidecar = path.join(spool, `${id}.json`);
+    writeFileSync(`${sidecar}.tmp`, JSON.stringify(copy), { mode: 0o600 });
+    renameSync(`${sidecar}.tmp`, sidecar);
+    return 'done';
+  }
+
+  /** False when the deadline passed. */
+  private copyBytes(from: number, to: number, size: number, endMs: number): boolean {
+    let left = size;
+    let inKernel = true;
+    let position = 0;
+    while (left > 0) {
+      if (performance.now() > endMs) return false;
+      let copied = inKernel ? copyFileRange(from, to, Math.min(left, copyChunkBytes)) : -1;
+      if (copied < 0) {
+        inKernel = false;
+        copied = readSync(from, this.buffer, 0, Math.min(left, this.buffer.length), position);
+        if (copied > 0) writeSync(to, this.buffer, 0, copied, position);
+      }
+      // The file became shorter meanwhile: what is there is what can be kept.
+      if (copied === 0) break;
+      position += copied;
+      left -= copied;
+      this.figures.add('heartbeat');
+    }
+    return true;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const noEntry = 2;
+  return (error instanceof SystemCallError && error.errno === noEntry) || (error instanceof Error && 'code' in error && error.code === 'ENOENT');
+}
+
+function startTimeOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  // The command's name may hold spaces and parentheses: fields count from behind the last one.
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 0);
+}
+
+function fileStat(stat: BigIntStats): FileStat {
+  return {
+    dev: String(stat.dev),
+    ino: String(stat.ino),
+    size: Number(stat.size),
+    mtimeNs: String(stat.mtimeNs),
+    ctimeNs: String(stat.ctimeNs),
+    mode: Number(stat.mode),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    nlink: Number(stat.nlink),
+  };
+}

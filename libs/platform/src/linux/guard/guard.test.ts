@@ -1,0 +1,136 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { build } from 'esbuild';
+import { pathToFileURL } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { waitFor } from '@kuramori/testing';
+import { Guard } from './guard';
+import { readSpooledCopy } from './spool';
+
+let scratch = '';
+let mountPoint = '';
+let workerUrl: URL;
+const bundle = path.resolve('node_modules', `.guard-test-${process.pid}`);
+
+beforeAll(async () => {
+  const entry = path.join(import.meta.dirname, 'guard.ts');
+  await build({
+    stdin: { contents: `import { runGuardWorker } from ${JSON.stringify(entry)};\nrunGuardWorker();`, resolveDir: import.meta.dirname, loader: 'ts' },
+    outfile: path.join(bundle, 'guard.worker.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    tsconfig: path.resolve('tsconfig.json'),
+  });
+  workerUrl = pathToFileURL(path.join(bundle, 'guard.worker.mjs'));
+});
+afterAll(() => rmSync(bundle, { recursive: true, force: true }));
+
+beforeEach(() => {
+  scratch = mkdtempSync(path.join(tmpdir(), 'kuramori-guard-'));
+  mountPoint = path.join(scratch, 'mnt');
+  mkdirSync(mountPoint);
+  const image = path.join(scratch, 'disk.img');
+  writeFileSync(image, '');
+  truncateSync(image, 64 * 1024 * 1024);
+  execFileSync('mkfs.ext4', ['-q', image]);
+  execFileSync('mount', ['-o', 'loop', image, mountPoint]);
+});
+afterEach(() => {
+  execFileSync('umount', [mountPoint]);
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+async function guarded(options: { onFailure?: (reason: string) => void; spoolLimitBytes?: number } = {}) {
+  const root = path.join(mountPoint, 'share');
+  const dataDir = path.join(scratch, 'data');
+  mkdirSync(path.join(dataDir, 'run'), { recursive: true });
+  mkdirSync(root, { recursive: true });
+  const guard = new Guard(
+    workerUrl,
+    { roots: [root], dataDir, deadlineMs: 2000, onDeadline: 'allow', spoolLimitBytes: options.spoolLimitBytes ?? 1 << 30 },
+    options.onFailure ?? (() => undefined),
+  );
+  return { guard, root, spool: path.join(mountPoint, '.kuramori-spool') };
+}
+
+/** Another process does it: the guard lets its own process pass. */
+const shell = (command: string, ...args: string[]) => spawnSync('/bin/sh', ['-c', command, 'sh', ...args], { encoding: 'utf8' });
+
+function copies(spool: string): Map<string, string> {
+  return new Map(
+    readdirSync(spool)
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => [readSpooledCopy(path.join(spool, name)).path, readFileSync(path.join(spool, name.replace('.json', '.data')), 'utf8')]),
+  );
+}
+
+describe('the guard', () => {
+  it('has copied what stood in a file before a writer gets it, also one that truncates at the open', async () => {
+    const { guard, root, spool } = await guarded();
+    const file = path.join(root, '計画.txt');
+    writeFileSync(file, 'before');
+    await guard.start();
+    try {
+      expect(shell('echo after > "$1"', file).status).toBe(0);
+      expect(readFileSync(file, 'utf8')).toBe('after\n');
+      expect(copies(spool).get(file)).toBe('before');
+    } finally {
+      await guard.stop();
+    }
+  });
+
+  it('has copied what was read before it was deleted', async () => {
+    const { guard, root, spool } = await guarded();
+    const file = path.join(root, 'a.txt');
+    writeFileSync(file, 'only copy');
+    await guard.start();
+    try {
+      shell('cat "$1" > "$1.enc"; rm "$1"', file);
+      expect(copies(spool).get(file)).toBe('only copy');
+    } finally {
+      await guard.stop();
+    }
+  });
+
+  it('copies one state once, and says when the spool is full instead of holding anyone', async () => {
+    const { guard, root, spool } = await guarded({ spoolLimitBytes: 10 });
+    writeFileSync(path.join(root, 'small'), '12345');
+    writeFileSync(path.join(root, 'large'), 'x'.repeat(100));
+    await guard.start();
+    try {
+      shell('cat "$1/small" "$1/small" "$1/large"', root);
+      expect(copies(spool).size).toBe(1);
+      expect(guard.count('copied')).toBe(1);
+      expect(guard.count('spoolFull')).toBe(1);
+    } finally {
+      await guard.stop();
+    }
+  });
+
+  it('leaves files outside the roots alone', async () => {
+    const { guard, spool } = await guarded();
+    writeFileSync(path.join(mountPoint, 'elsewhere'), 'x');
+    await guard.start();
+    try {
+      shell('cat "$1"', path.join(mountPoint, 'elsewhere'));
+      await waitFor('the guard to be asked', 2000, () => guard.count('asked') > 0);
+      expect(copies(spool).size).toBe(0);
+    } finally {
+      await guard.stop();
+    }
+  });
+
+  it('holds nobody after it was stopped', async () => {
+    const { guard, root } = await guarded();
+    writeFileSync(path.join(root, 'a'), '1');
+    await guard.start();
+    await guard.stop();
+    await guard.stop();
+    expect(guard.running).toBe(false);
+    expect(shell('echo 2 > "$1"', path.join(root, 'a')).status).toBe(0);
+  });
+});

@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import { access, readdir, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { fsPath, pathFromBytes } from '../path-text';
+import type { PackageRegistry } from '../process-control';
+
+const run = promisify(execFile);
+/** An rpm query takes some 20 ms; a locked rpm database must not hold the response up. */
+const rpmTimeoutMs = 5000;
+
+/** Directories that merged /usr made links of: a package may list its file under either name. */
+const mergedDirectories = ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
+
+/** The names under which a package database may list this file. */
+export function listedNames(file: string): string[] {
+  const names = new Set([file]);
+  for (const directory of mergedDirectories) {
+    if (file.startsWith(`${directory}/`)) names.add(`/usr${file}`);
+    if (file.startsWith(`/usr${directory}/`)) names.add(file.slice('/usr'.length));
+  }
+  return [...names];
+}
+
+/** dpkg's file lists (`<package>[:<architecture>].list`, one path per line), and rpm where it is installed. */
+export class LinuxPackageRegistry implements PackageRegistry {
+  constructor(
+    private readonly dpkgInfoDir = '/var/lib/dpkg/info',
+    private readonly rpmProgram = '/usr/bin/rpm',
+  ) {}
+
+  async ownerOf(file: string): Promise<string | undefined> {
+    // A link such as /usr/bin/awk → /etc/alternatives/awk → /usr/bin/mawk: the package owns the target.
+    const resolved = await realpath(fsPath(file), { encoding: 'buffer' }).then(pathFromBytes, () => file);
+    const names = [...new Set([...listedNames(file), ...listedNames(resolved)])];
+    return (await this.dpkgOwner(names)) ?? (await this.rpmOwner(resolved));
+  }
+
+  private async dpkgOwner(names: readonly string[]): Promise<string | undefined> {
+    const lists = await readdir(this.dpkgInfoDir).catch(() => []);
+    const wanted = names.map((name) => Buffer.from(`\n${name}\n`));
+    for (const list of lists) {
+      if (list.endsWith('.list') && (await this.holdsLine(path.join(this.dpkgInfoDir, list), wanted)))
+        return list.slice(0, -'.list'.length).replace(/:[a-z0-9-]+$/u, '');
+    }
+    return undefined;
+  }
+
+  /** Whether one of the lines (with their line ends) stands in the file; streamed, since a list may have megabytes. */
+  private async holdsLine(file: string, wanted: readonly Buffer[]): Promise<boolean> {
+    const longest = Math.max(...wanted.map((line) => line.length));
+    let window: Buffer = Buffer.from('\n');
+    try {
+      for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 })) {
+        window = Buffer.concat([window, chunk as Buffer]);
+        if (wanted.some((line) => window.includes(line))) return true;
+        window = window.subarray(Math.max(0, window.length - longest));
+      }
+    } catch {
+      return false; // the package was removed meanwhile
+    }
+    return false;
+  }
+
+  private async rpmOwner(file: string): Promise<string | undefined> {
+    if (
+      await access(this.rpmProgram).then(
+        () => false,
+        () => true,
+      )
+    )
+      return undefined;
+    try {
+      const { stdout } = await run(this.rpmProgram, ['-qf', '--queryformat', '%{NAME}\n', '--', file], { timeout: rpmTimeoutMs });
+      return stdout.split('\n')[0]?.trim() ?? undefined;
+    } catch {
+      return undefined; // exit 1: no package owns it
+    }
+  }
+}

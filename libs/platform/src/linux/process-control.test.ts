@@ -1,0 +1,164 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { LinuxPackageRegistry, listedNames } from './package-registry';
+import { LinuxProcessControl } from './process-control';
+import { parseCommandLine, parseStat, readProcess, readsFromTerminal, readStat } from './process-table-reader';
+
+const started: ChildProcess[] = [];
+const directories: string[] = [];
+
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill('SIGKILL');
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+function start(command: string, ...args: string[]) {
+  const child = spawn(command, args, { stdio: 'ignore' });
+  started.push(child);
+  const pid = child.pid ?? 0;
+  const process = readProcess(pid);
+  if (process === undefined) throw new Error(`${command} did not start`);
+  return { child, process };
+}
+
+function temporaryDirectory(): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-platform-'));
+  directories.push(directory);
+  return directory;
+}
+
+describe.skipIf(process.platform !== 'linux')('process control on Linux', () => {
+  const control = new LinuxProcessControl();
+
+  it('stops, resumes and ends the process that it was given', async () => {
+    const { process: sleeper } = start('sleep', '60');
+    expect(control.suspend(sleeper)).toBe('done');
+    await expect.poll(() => readProcess(sleeper.pid)?.state).toBe('T');
+    expect(control.isAlive(sleeper)).toBe(true);
+    expect(control.resume(sleeper)).toBe('done');
+    await expect.poll(() => readProcess(sleeper.pid)?.state).toBe('S');
+    expect(control.suspend(sleeper)).toBe('done');
+    expect(control.kill(sleeper)).toBe('done');
+    expect(await control.waitForEnd(sleeper, 5000)).toBe(true);
+    expect(control.suspend(sleeper)).toBe('gone');
+  });
+
+  it('never acts on a pid whose start time is another one', () => {
+    const { process: sleeper } = start('sleep', '60');
+    const reused = { pid: sleeper.pid, startTime: sleeper.startTime + 1 };
+    expect(control.suspend(reused)).toBe('gone');
+    expect(control.kill(reused)).toBe('gone');
+    expect(control.kill({ pid: sleeper.pid, startTime: 0 })).toBe('gone');
+    expect(control.isAlive(reused)).toBe(false);
+    expect(control.isAlive(sleeper)).toBe(true);
+  });
+
+  it('says false when a process outlives the wait', async () => {
+    const { process: sleeper } = start('sleep', '60');
+    expect(await control.waitForEnd(sleeper, 5)).toBe(false);
+  });
+
+  it('takes a zombie for ended', async () => {
+    // The shell starts a child, becomes sleep by exec, and so never collects it.
+    const { process: parent } = start('sh', '-c', 'sleep 0 & exec sleep 60');
+    const zombies = () =>
+      readdirSync('/proc')
+        .filter((name) => /^\d+$/u.test(name))
+        .flatMap((name) => {
+          const stat = readStat(Number(name));
+          return stat?.parentPid === parent.pid && stat.state === 'Z' ? [{ pid: Number(name), startTime: stat.startTime }] : [];
+        });
+    await expect.poll(zombies).toHaveLength(1);
+    const [zombie = { pid: 0, startTime: 0 }] = zombies();
+    expect(control.isAlive(zombie)).toBe(false);
+    expect(control.kill(zombie)).toBe('gone');
+    expect((await control.list()).some(({ pid }) => pid === zombie.pid)).toBe(false);
+  });
+
+  it('still sees a process whose first thread has left while others work on', async () => {
+    const code = 'import ctypes,threading,time\nthreading.Thread(target=lambda: time.sleep(60)).start()\nctypes.CDLL(None).pthread_exit(None)';
+    const { process: threaded } = start('python3', '-c', code);
+    await expect.poll(() => readStat(threaded.pid)?.state).toBe('Z');
+    expect(control.isAlive(threaded)).toBe(true);
+    expect((await control.list()).some(({ pid }) => pid === threaded.pid)).toBe(true);
+    expect(control.kill(threaded)).toBe('done');
+    expect(await control.waitForEnd(threaded, 5000)).toBe(true);
+  });
+
+  it('lists what stands in /proc: program, arguments, parent, session, user', async () => {
+    const { process: sleeper } = start('sleep', '61.5');
+    const listed = (await control.list()).find((process) => process.pid === sleeper.pid);
+    expect(listed).toMatchObject({
+      parentPid: process.pid,
+      commandLine: ['sleep', '61.5'],
+      uid: process.getuid?.(),
+      interactiveShell: false,
+      comm: 'sleep',
+    });
+    expect(listed?.exe).toMatch(/\/(sleep|coreutils)$/u);
+    expect((await control.list()).some((entry) => entry.pid === 2)).toBe(false); // kthreadd
+  });
+});
+
+describe('reading /proc', () => {
+  it('finds the fields behind a name with spaces and brackets', () => {
+    const stat = parseStat('77 (a) (b c) S 5 6 7 34816 8 4194304 0 0 0 0 0 0 0 0 20 0 3 0 9876 0 0');
+    expect(stat).toEqual({
+      comm: 'a) (b c',
+      state: 'S',
+      parentPid: 5,
+      groupId: 6,
+      sessionId: 7,
+      terminal: 34_816,
+      kernelThread: false,
+      threads: 3,
+      startTime: 9876,
+    });
+    expect(parseStat('')).toBeUndefined();
+  });
+  it('keeps empty arguments', () => {
+    expect(parseCommandLine(Buffer.from('a\0\0b\0'))).toEqual(['a', '', 'b']);
+    expect(parseCommandLine(Buffer.alloc(0))).toEqual([]);
+  });
+  it.each<[string[], boolean]>([
+    [['-bash'], true],
+    [['bash', '-l', '-i'], true],
+    [['bash', '--rcfile', 'x', '-O', 'extglob'], true],
+    [['bash', '-c', 'for f in *; do :; done'], false],
+    [['bash', '-xc', 'true'], false],
+    [['bash', '/tmp/attack.sh'], false],
+  ])('takes %j on a terminal for a person: %s', (commandLine, expected) => {
+    expect(readsFromTerminal('/usr/bin/bash', commandLine, 34_816)).toBe(expected);
+    expect(readsFromTerminal('/usr/bin/bash', commandLine, 0)).toBe(false);
+    expect(readsFromTerminal('/usr/bin/python3', commandLine, 34_816)).toBe(false);
+  });
+});
+
+describe('package registry', () => {
+  it('finds the owner of a file listed under its name before /usr was merged, and of a link to it', async () => {
+    const directory = temporaryDirectory();
+    const list = (name: string, ...lines: string[]) => writeFileSync(path.join(directory, name), `${lines.join('\n')}\n`);
+    list('bash.list', '/.', '/bin', '/bin/bash');
+    list('libc6:amd64.list', '/.', '/usr/lib/libc.so.6');
+    list('bash-doc.list', '/bin/bash.html', '/usr/bin/bash/x');
+    const registry = new LinuxPackageRegistry(directory, path.join(directory, 'no-rpm'));
+    expect(await registry.ownerOf('/usr/bin/bash')).toBe('bash');
+    expect(await registry.ownerOf('/bin/bash')).toBe('bash');
+    expect(await registry.ownerOf('/usr/lib/libc.so.6')).toBe('libc6');
+    expect(await registry.ownerOf('/usr/bin/bas')).toBeUndefined();
+  });
+  it('says that nobody owns a file that was just made', async () => {
+    const directory = temporaryDirectory();
+    const file = path.join(directory, 'tool');
+    writeFileSync(file, '');
+    expect(await new LinuxPackageRegistry().ownerOf(file)).toBeUndefined();
+  });
+  it('maps both ways of merged /usr and nothing else', () => {
+    expect(listedNames('/usr/bin/x')).toEqual(['/usr/bin/x', '/bin/x']);
+    expect(listedNames('/lib64/x')).toEqual(['/lib64/x', '/usr/lib64/x']);
+    expect(listedNames('/usr/local/bin/x')).toEqual(['/usr/local/bin/x']);
+  });
+});

@@ -1,0 +1,125 @@
+/** Reads /proc as it is now. Pure parsing apart from the reads themselves, so that recorded tables can be used in tests. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import path from 'node:path';
+import { pathFromBytes } from '../path-text';
+import type { LiveProcess } from '../process-control';
+
+export interface ProcessStat {
+  readonly comm: string;
+  readonly state: string;
+  readonly parentPid: number;
+  readonly groupId: number;
+  readonly sessionId: number;
+  /** Device number of the controlling terminal; 0: none. */
+  readonly terminal: number;
+  readonly kernelThread: boolean;
+  readonly threads: number;
+  readonly startTime: number;
+}
+
+const kernelThreadFlag = 0x0020_0000; // PF_KTHREAD, include/linux/sched.h
+
+/** /proc/PID/stat (proc(5)). The name may hold spaces and brackets: fields are counted from the last `)`. Undefined for a text that is no stat line. */
+export function parseStat(text: string): ProcessStat | undefined {
+  const open = text.indexOf('(');
+  const close = text.lastIndexOf(')');
+  if (open < 0 || close < open) return undefined;
+  const fields = text.slice(close + 2).split(' ');
+  const number = (index: number) => Number(fields[index] ?? 'NaN');
+  const stat: ProcessStat = {
+    comm: text.slice(open + 1, close),
+    state: fields[0] ?? '?',
+    parentPid: number(1),
+    groupId: number(2),
+    sessionId: number(3),
+    terminal: number(4),
+    kernelThread: (number(6) & kernelThreadFlag) !== 0,
+    threads: number(17),
+    startTime: number(19),
+  };
+  return Number.isSafeInteger(stat.parentPid) && Number.isSafeInteger(stat.startTime) ? stat : undefined;
+}
+
+const shells = new Set(['sh', 'bash', 'dash', 'zsh', 'ksh', 'mksh', 'fish', 'ash', 'tcsh', 'csh', 'busybox']);
+
+/** A shell that neither got a script nor `-c` reads what a person types, when it has a terminal. */
+export function readsFromTerminal(exe: string, commandLine: readonly string[], terminal: number): boolean {
+  const name = path.posix.basename(exe);
+  if (terminal === 0 || !shells.has(name)) return false;
+  const operands =
+    name === 'busybox' && !shells.has(path.posix.basename(commandLine[0] ?? '').replace(/^-/u, '')) ? commandLine.slice(2) : commandLine.slice(1);
+  let takesValue = false;
+  for (const argument of operands) {
+    if (takesValue) takesValue = false;
+    else if (argument === '-i') return true;
+    else if (/^-[a-zA-Z]*c[a-zA-Z]*$/u.test(argument)) return false;
+    else if (/^[-+][oO]$/u.test(argument) || argument === '--rcfile' || argument === '--init-file') takesValue = true;
+    else if (!/^[-+]/u.test(argument)) return false;
+  }
+  return true;
+}
+
+/** Splits /proc/PID/cmdline. At most 4,096 arguments: a longer line names nothing more about the program. */
+export function parseCommandLine(bytes: Buffer): string[] {
+  const end = bytes.at(-1) === 0 ? bytes.length - 1 : bytes.length;
+  if (end <= 0) return [];
+  return pathFromBytes(bytes.subarray(0, end)).split('\0', 4096);
+}
+
+function linkTarget(file: string): string | undefined {
+  try {
+    return pathFromBytes(readlinkSync(file, { encoding: 'buffer' }));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Start time and state alone: the check before every signal. Undefined when there is no such process. */
+export function readStat(pid: number): ProcessStat | undefined {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** One process, or undefined when it is gone, a kernel thread, or a zombie without living threads. */
+export function readProcess(pid: number): LiveProcess | undefined {
+  const stat = readStat(pid);
+  if (stat === undefined || stat.kernelThread) return undefined;
+  // A process whose first thread has left shows as Z while the others work on.
+  if ((stat.state === 'Z' && stat.threads <= 1) || stat.state === 'X') return undefined;
+  try {
+    const commandLine = parseCommandLine(readFileSync(`/proc/${pid}/cmdline`));
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const exe = (linkTarget(`/proc/${pid}/exe`) ?? '').replace(/ \(deleted\)$/u, '');
+    const cwd = linkTarget(`/proc/${pid}/cwd`);
+    return {
+      pid,
+      startTime: stat.startTime,
+      exe,
+      comm: stat.comm,
+      parentPid: stat.parentPid,
+      sessionId: stat.sessionId,
+      groupId: stat.groupId,
+      uid: Number(/^Uid:\s+(\d+)/mu.exec(status)?.[1] ?? '0'),
+      commandLine,
+      interactiveShell: readsFromTerminal(exe, commandLine, stat.terminal),
+      state: stat.state,
+      ...(cwd === undefined ? {} : { cwd }),
+    };
+  } catch {
+    return undefined; // it ended while it was being read
+  }
+}
+
+/** All processes now. Synchronous on purpose: 200 processes take some milliseconds, and nothing may come between the list and the stop. */
+export function readAllProcesses(): LiveProcess[] {
+  const processes: LiveProcess[] = [];
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/u.test(name)) continue;
+    const process = readProcess(Number(name));
+    if (process !== undefined) processes.push(process);
+  }
+  return processes;
+}
