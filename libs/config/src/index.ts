@@ -4,3 +4,4 @@ export type { Language, MailSettings, Mode, SensorChoice, Settings } from './set
 export { SettingsDocument } from './settings-document';
 export { httpPortCount, servicePort } from './ports';
 export { settingsJsonSchema } from './json-schema';
+export { keptFiles } from './kept-files';

@@ -1,0 +1,3 @@
+import { runFanotifyWorker } from '@kuramori/platform';
+
+runFanotifyWorker();

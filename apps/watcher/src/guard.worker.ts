@@ -1,0 +1,3 @@
+import { runGuardWorker } from '@kuramori/platform';
+
+runGuardWorker();

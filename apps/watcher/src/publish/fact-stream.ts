@@ -1,0 +1,186 @@
+/** Changes → facts → batches, in order: samples are waited for, but not for long. */
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
+import type { SpooledPublisher } from '@kuramori/bus';
+import { type Actor, type FileBatch, type FileFact, type JournalPosition, maxFactsPerBatch } from '@kuramori/contracts';
+import type { Change } from '../coalesce/coalescer';
+import type { Sample, SampleRequest } from '../sample/sample-file';
+import type { Announcements } from './announcements';
+
+/** The vault's temporary files: their rename onto the target is the announced change. */
+export const restorePrefix = '.kuramori-restore-';
+
+interface Slot {
+  readonly change: Change;
+  readonly rescan: boolean;
+  readonly queuedMs: number;
+  sample: Sample | undefined;
+  ready: boolean;
+}
+
+export interface FactStreamOptions {
+  readonly host: string;
+  readonly sensor: FileBatch['sensor'];
+  readonly publisher: Pick<SpooledPublisher, 'publish' | 'waiting' | 'flushed'>;
+  readonly sample: (request: SampleRequest) => Promise<Sample | undefined>;
+  readonly announcements: Announcements;
+  readonly now?: () => number;
+}
+
+/** A sample that takes longer goes without: the next fact must not wait for a slow disk. */
+const sampleDeadlineMs = 250;
+/** Batches under way at once; more facts make larger batches instead. */
+const batchesInFlight = 2;
+const pumpMs = 2;
+/** Facts waiting for their samples; beyond it they go without, so that memory stays bounded. */
+const slotLimit = 100_000;
+
+export class FactStream {
+  readonly watcherId = randomBytes(4).toString('hex');
+  private readonly slots: Slot[] = [];
+  private sequence = 0;
+  private factSequence = 0;
+  private gap = false;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly now: () => number;
+  published = 0;
+  lastLagMs = 0;
+
+  constructor(private readonly options: FactStreamOptions) {
+    this.now = options.now ?? (() => performance.timeOrigin + performance.now());
+  }
+
+  add(changes: readonly Change[], rescan = false): void {
+    for (const original of changes) {
+      const change = this.ownChange(original);
+      if (change === undefined) continue;
+      const slot: Slot = { change, rescan, queuedMs: performance.now(), sample: undefined, ready: false };
+      this.slots.push(slot);
+      if (change.operation === 'deleted') {
+        slot.ready = true;
+        continue;
+      }
+      const renamedType = change.oldPath !== undefined && path.extname(change.oldPath) !== path.extname(change.path);
+      const content = change.kind === 'file' && (change.written || renamedType || rescan) && this.slots.length < slotLimit;
+      void this.options.sample({ path: change.path, content, hash: this.options.announcements.has(change.path, this.now()) }).then((sample) => {
+        slot.sample = sample;
+        slot.ready = true;
+        this.schedule();
+      });
+    }
+    this.schedule();
+  }
+
+  /** The sensor lost something: said with the next batch. */
+  markGap(): void {
+    this.gap = true;
+    this.schedule();
+  }
+
+  get queued(): number {
+    return this.slots.length;
+  }
+
+  /** Publishes everything queued so far, then tells the place. */
+  async flush(timeoutMs: number): Promise<JournalPosition> {
+    const endMs = performance.now() + timeoutMs;
+    while (this.slots.length > 0 && performance.now() < endMs) {
+      this.pump();
+      await new Promise((resolve) => setTimeout(resolve, pumpMs));
+    }
+    await this.options.publisher.flushed(Math.max(0, endMs - performance.now()));
+    return { watcherId: this.watcherId, sequence: this.sequence };
+  }
+
+  /** An empty batch: tells that the watcher lives and how far it has seen. */
+  heartbeat(): void {
+    if (this.slots.length === 0) this.publish([]);
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+
+  private schedule(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.pump();
+      if (this.slots.length > 0) this.schedule();
+    }, pumpMs);
+    // The first fact on a quiet bus goes at once.
+    if (this.slots[0]?.ready === true && this.options.publisher.waiting.messages === 0) queueMicrotask(() => this.pump());
+  }
+
+  private pump(): void {
+    const { waiting } = this.options.publisher;
+    for (let inFlight = waiting.messages; this.slots.length > 0; inFlight += 1) {
+      const oldestMs = performance.now() - sampleDeadlineMs;
+      let count = 0;
+      while (count < maxFactsPerBatch && (this.slots[count]?.ready === true || (this.slots[count]?.queuedMs ?? Infinity) < oldestMs)) count += 1;
+      if (count === 0 || (inFlight >= batchesInFlight && count < maxFactsPerBatch)) return;
+      this.publish(this.slots.splice(0, count));
+    }
+    if (this.gap) this.publish([]);
+  }
+
+  private publish(slots: readonly Slot[]): void {
+    this.sequence += 1;
+    const actors = new Map<string, Actor>();
+    const facts = slots.map((slot) => this.toFact(slot, actors));
+    const nowMs = this.now();
+    const [head] = this.slots;
+    const batch: FileBatch = {
+      host: this.options.host,
+      watcherId: this.watcherId,
+      sequence: this.sequence,
+      completeUntilMs: head === undefined ? nowMs : Math.min(nowMs, head.change.atMs),
+      sensor: this.options.sensor,
+      ...(this.gap ? { gap: true } : {}),
+      actors: [...actors.values()],
+      facts,
+    };
+    this.gap = false;
+    this.published += facts.length;
+    const [first] = slots;
+    if (first !== undefined) this.lastLagMs = nowMs - first.change.atMs;
+    this.options.publisher.publish(batch, `${this.watcherId}-${this.sequence}`);
+  }
+
+  private toFact({ change, rescan, sample }: Slot, actors: Map<string, Actor>): FileFact {
+    this.factSequence += 1;
+    actors.set(change.actor.key, change.actor);
+    const { content, stat } = sample ?? {};
+    return {
+      id: `${this.watcherId}-${this.factSequence}`,
+      atMs: change.atMs,
+      operation: change.operation,
+      kind: sample?.kind ?? change.kind,
+      path: change.path,
+      ...(change.oldPath === undefined ? {} : { oldPath: change.oldPath }),
+      ...(change.written ? { written: true } : {}),
+      actor: change.actor.key,
+      origin: this.isAnnounced(change, content?.sha256) ? 'kuramori' : 'external',
+      ...(rescan ? { rescan: true } : {}),
+      ...(stat === undefined ? {} : { stat }),
+      ...(content === undefined ? {} : { content }),
+    };
+  }
+
+  /** Own temporary files are no news; their rename is a change of the target. */
+  private ownChange(change: Change): Change | undefined {
+    if (path.basename(change.path).startsWith(restorePrefix)) return undefined;
+    if (change.oldPath === undefined || !path.basename(change.oldPath).startsWith(restorePrefix)) return change;
+    return { atMs: change.atMs, operation: 'modified', kind: change.kind, path: change.path, written: true, actor: change.actor };
+  }
+
+  private isAnnounced(change: Change, sha256: string | undefined): boolean {
+    const { own, kind } = change.actor;
+    if (own !== true && kind !== 'unknown') return false;
+    // Directories that a restore makes, and times it sets, hold no content.
+    if (own === true && (change.kind === 'directory' || change.operation === 'metadata')) return true;
+    const { announcements } = this.options;
+    const nowMs = this.now();
+    if (change.operation === 'renamed' && change.oldPath !== undefined) return announcements.has(change.oldPath, nowMs) || announcements.has(change.path, nowMs);
+    return announcements.matches(change.path, change.operation === 'deleted' ? undefined : sha256, nowMs) || (change.kind === 'symlink' && announcements.has(change.path, nowMs));
+  }
+}

@@ -1,0 +1,141 @@
+/** Compares the disk with the vault's catalogue: makes good what no sensor told. */
+import { lstatSync, type Dirent } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { type CatalogueEntry, CataloguePage, parseMessage, unknownActor } from '@kuramori/contracts';
+import { fsPath, pathFromBytes } from '@kuramori/platform';
+import type { Change } from '../coalesce/coalescer';
+import { restorePrefix } from '../publish/fact-stream';
+
+export interface RescannerOptions {
+  readonly roots: readonly string[];
+  readonly ignore: readonly string[];
+  readonly kept: (file: string) => boolean;
+  /** One page of `vault.catalogue`. */
+  readonly catalogue: (query: { after?: string; limit: number }) => Promise<unknown>;
+  readonly report: (changes: readonly Change[]) => void;
+  readonly now?: () => number;
+}
+
+export interface RescanFigures {
+  readonly running: boolean;
+  readonly runs: number;
+  readonly differences: number;
+  readonly lastEndedMs: number;
+}
+
+const pageEntries = 2000;
+/** Directories read between two looks at the event loop. */
+const breatheEvery = 50;
+
+/** One run at a time; a wish during a run means one more run. */
+export class Rescanner {
+  private running: Promise<void> | undefined;
+  private again = false;
+  private stopped = false;
+  private runs = 0;
+  private differences = 0;
+  private lastEndedMs = 0;
+
+  constructor(private readonly options: RescannerOptions) {}
+
+  /** Resolves when a run that began after the call has ended. */
+  async request(): Promise<void> {
+    if (this.running !== undefined) {
+      this.again = true;
+      await this.running;
+      return;
+    }
+    this.running = (async () => {
+      do {
+        this.again = false;
+        await this.scan();
+      } while (this.again && !this.stopped);
+    })();
+    try {
+      await this.running;
+    } finally {
+      this.running = undefined;
+    }
+  }
+
+  figures(): RescanFigures {
+    return { running: this.running !== undefined, runs: this.runs, differences: this.differences, lastEndedMs: this.lastEndedMs };
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.running?.catch(() => undefined);
+  }
+
+  private async scan(): Promise<void> {
+    const known = await this.readCatalogue();
+    const nowMs = (this.options.now ?? Date.now)();
+    const base = { atMs: nowMs, kind: 'file', actor: unknownActor, written: true } as const;
+    // Nothing in the catalogue: the vault's baseline has this before it.
+    if (known.size > 0) {
+      let directories = 0;
+      for (const root of this.options.roots) {
+        for await (const files of this.walk(root)) {
+          const changes: Change[] = [];
+          for (const file of files) {
+            const stat = lstatSync(fsPath(file), { bigint: true, throwIfNoEntry: false });
+            if (stat === undefined || !(stat.isFile() || stat.isSymbolicLink())) continue;
+            const entry = known.get(file);
+            known.delete(file);
+            if (entry === undefined) {
+              if (this.options.kept(file)) changes.push({ ...base, operation: 'created', path: file });
+            } else if (!sameState(entry, stat)) changes.push({ ...base, operation: 'modified', path: file });
+          }
+          this.tell(changes);
+          directories += 1;
+          if (directories % breatheEvery === 0) await new Promise((resolve) => setImmediate(resolve));
+          if (this.stopped) return;
+        }
+      }
+      const gone = [...known.keys()].filter((file) => lstatSync(fsPath(file), { throwIfNoEntry: false }) === undefined);
+      this.tell(gone.map((file) => ({ ...base, operation: 'deleted', path: file, written: false })));
+    }
+    this.runs += 1;
+    this.lastEndedMs = nowMs;
+  }
+
+  private tell(changes: readonly Change[]): void {
+    this.differences += changes.length;
+    if (changes.length > 0) this.options.report(changes);
+  }
+
+  private async readCatalogue(): Promise<Map<string, CatalogueEntry>> {
+    const known = new Map<string, CatalogueEntry>();
+    let after: string | undefined;
+    for (;;) {
+      const { entries } = parseMessage(CataloguePage, await this.options.catalogue({ limit: pageEntries, ...(after === undefined ? {} : { after }) }));
+      for (const entry of entries) known.set(entry.path, entry);
+      if (entries.length < pageEntries) return known;
+      after = entries.at(-1)?.path;
+    }
+  }
+
+  private async *walk(directory: string): AsyncGenerator<string[]> {
+    if (this.options.ignore.includes(directory)) return;
+    let entries: Dirent<Buffer>[];
+    try {
+      entries = await readdir(fsPath(directory), { withFileTypes: true, encoding: 'buffer' });
+    } catch {
+      // Gone or closed to us since its parent was read: its files show as deleted only if they are gone.
+      return;
+    }
+    const files: string[] = [];
+    const directories: string[] = [];
+    for (const entry of entries) {
+      const path = `${directory}/${pathFromBytes(entry.name)}`;
+      if (entry.isDirectory()) directories.push(path);
+      else if (!entry.name.toString('latin1').startsWith(restorePrefix)) files.push(path);
+    }
+    yield files;
+    for (const child of directories) yield* this.walk(child);
+  }
+}
+
+function sameState(entry: CatalogueEntry, stat: { dev: bigint; ino: bigint; size: bigint; mtimeNs: bigint; ctimeNs: bigint }): boolean {
+  return entry.ino === String(stat.ino) && entry.size === Number(stat.size) && entry.mtimeNs === String(stat.mtimeNs) && entry.ctimeNs === String(stat.ctimeNs);
+}
