@@ -12,7 +12,10 @@ export function parseTime(text: string, nowMs: number): number | undefined {
   }
   const iso = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d(?::?\d\d)?)?)?$/u.exec(text.trim());
   if (iso === null) return undefined;
-  const zone = (iso[3] ?? '').replace(/^([+-]\d\d):?(\d\d)?$/u, (_whole, hours: string, minutes: string | undefined) => `${hours}:${minutes ?? '00'}`);
+  const zone = (iso[3] ?? '').replace(
+    /^([+-]\d\d):?(\d\d)?$/u,
+    (_whole, hours: string, minutes: string | undefined) => `${hours}:${minutes ?? '00'}`,
+  );
   const ms = Date.parse(`${iso[1] ?? ''}T${iso[2] ?? '00:00'}${zone}`);
   return Number.isNaN(ms) || ms > nowMs ? undefined : ms;
 }

@@ -26,7 +26,7 @@ const defaultBusPort = 4222;
 
 /** The file that is read: the one given, else $KURAMORI_CONFIG, else /etc/kuramori/kuramori.yaml. */
 export function settingsFile(given?: string): string {
-  return path.resolve(given ?? process.env['KURAMORI_CONFIG'] ?? defaultFile);
+  return path.resolve(given ?? process.env.KURAMORI_CONFIG ?? defaultFile);
 }
 
 /**

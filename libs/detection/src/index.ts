@@ -1,1 +1,1 @@
-export {};
+export { DetectionEngine, type DetectionOptions } from './engine';

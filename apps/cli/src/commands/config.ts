@@ -18,7 +18,8 @@ export function addConfig(program: Command, done: (status: ExitStatus) => void):
           // Secrets may follow: for the owner alone.
           writeFileSync(file, defaultSettingsYaml(), { flag: 'wx', mode: 0o600 });
         } catch (error) {
-          const why = (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'it exists already' : error instanceof Error ? error.message : String(error);
+          const why =
+            (error as NodeJS.ErrnoException).code === 'EEXIST' ? 'it exists already' : error instanceof Error ? error.message : String(error);
           throw new CommandFailure(exitStatus.failed, `${file} was not written: ${why}`, { cause: error });
         }
         print(`${file} written: set protect.roots in it, then: kuramori config check --config ${file}`);

@@ -32,12 +32,21 @@ export function addIncidents(program: Command, done: (status: ExitStatus) => voi
       if (options.csv === true && options.json === true) throw new CommandFailure(exitStatus.usage, 'choose one of --csv and --json');
       const { settings, words } = contextOf(options);
       const query = { ...(options.since === undefined ? {} : { sinceMs: options.since }), limit: options.limit ?? 200 };
-      const { incidents = [] } = (await withOperator(settings, (operator) => operator.ask('responder', 'incidents', query))) as { incidents?: Incident[] };
+      const { incidents = [] } = (await withOperator(settings, (operator) => operator.ask('responder', 'incidents', query))) as {
+        incidents?: Incident[];
+      };
       if (options.json === true) printJson({ incidents });
       else if (options.csv === true) process.stdout.write(incidentsCsv(incidents));
       else if (incidents.length === 0) print(words.noIncidents);
       else {
-        const rows = incidents.map(({ id, openedAt, state, severity, files, title }) => [id.slice(0, 8), formatTime(openedAt), state, severity, `${files.restored}/${files.touched}`, safeText(title)]);
+        const rows = incidents.map(({ id, openedAt, state, severity, files, title }) => [
+          id.slice(0, 8),
+          formatTime(openedAt),
+          state,
+          severity,
+          `${files.restored}/${files.touched}`,
+          safeText(title),
+        ]);
         print(table(['id', words.opened, words.state, words.severity, words.files, words.title], rows, 5));
       }
       done(exitStatus.done);
@@ -46,13 +55,22 @@ export function addIncidents(program: Command, done: (status: ExitStatus) => voi
   withJson(program.command('incident'))
     .description("one incident with evidence, timeline, actor and files; or the operator's verdict on it")
     .argument('<id>', 'its id, or the first characters of it (at least 4)')
-    .addArgument(new Argument('[verdict]', "close: done with; reopen: not done with; false-alarm: put back what the response changed").choices(decisions))
+    .addArgument(
+      new Argument('[verdict]', 'close: done with; reopen: not done with; false-alarm: put back what the response changed').choices(decisions),
+    )
     .option('--files', 'list what was done with each file')
     .action(async (id: string, verdict: IncidentDecision | undefined, options: CommonOptions & { files?: boolean }) => {
-      if (!/^[0-9a-f-]{4,36}$/iu.test(id)) throw new CommandFailure(exitStatus.usage, `${safeText(id)} is not the id of an incident; allowed: 4 to 36 characters of an id as 'kuramori incidents' lists them`);
+      if (!/^[0-9a-f-]{4,36}$/iu.test(id))
+        throw new CommandFailure(
+          exitStatus.usage,
+          `${safeText(id)} is not the id of an incident; allowed: 4 to 36 characters of an id as 'kuramori incidents' lists them`,
+        );
       const { settings, words } = contextOf(options);
       const shown = await withOperator(settings, async (operator) => {
-        const answer = verdict === undefined ? operator.ask('responder', 'incident', { id }) : operator.ask('responder', 'decide', { id, decision: verdict }, longCommandTimeoutMs);
+        const answer =
+          verdict === undefined
+            ? operator.ask('responder', 'incident', { id })
+            : operator.ask('responder', 'decide', { id, decision: verdict }, longCommandTimeoutMs);
         const { incident } = (await answer) as { incident: Incident };
         return { incident, items: options.files === true ? await filesOf(operator, incident.id) : undefined };
       });
@@ -65,7 +83,10 @@ export function addIncidents(program: Command, done: (status: ExitStatus) => voi
 async function filesOf(operator: Operator, incidentId: string): Promise<RestoreItem[]> {
   const all: RestoreItem[] = [];
   for (;;) {
-    const { items = [], total = 0 } = (await operator.ask('vault', 'report', { incidentId, offset: all.length, limit: itemsPerPage })) as { items?: RestoreItem[]; total?: number };
+    const { items = [], total = 0 } = (await operator.ask('vault', 'report', { incidentId, offset: all.length, limit: itemsPerPage })) as {
+      items?: RestoreItem[];
+      total?: number;
+    };
     all.push(...items);
     if (items.length === 0 || all.length >= total || all.length >= maxItems) return all;
   }

@@ -17,11 +17,20 @@ export function addQuarantine(program: Command, done: (status: ExitStatus) => vo
     .action(async (options: CommonOptions & { incident?: string }) => {
       const { settings, words } = contextOf(options);
       const query = options.incident === undefined ? {} : { incidentId: options.incident };
-      const { entries = [] } = (await withOperator(settings, (operator) => operator.ask('vault', 'quarantine', query))) as { entries?: QuarantineEntry[] };
+      const { entries = [] } = (await withOperator(settings, (operator) => operator.ask('vault', 'quarantine', query))) as {
+        entries?: QuarantineEntry[];
+      };
       if (options.json === true) printJson({ entries });
       else if (entries.length === 0) print('The quarantine is empty.');
       else {
-        const rows = entries.map(({ id, at, reason, sizeBytes, incidentId, path: from }) => [id, formatTime(at), reason, formatBytes(sizeBytes), incidentId.slice(0, 8), safeText(from)]);
+        const rows = entries.map(({ id, at, reason, sizeBytes, incidentId, path: from }) => [
+          id,
+          formatTime(at),
+          reason,
+          formatBytes(sizeBytes),
+          incidentId.slice(0, 8),
+          safeText(from),
+        ]);
         print(table(['id', words.time, 'reason', words.size, 'incident', words.file], rows, 5));
       }
       done(exitStatus.done);
@@ -34,7 +43,9 @@ export function addQuarantine(program: Command, done: (status: ExitStatus) => vo
     .action(async (id: string, options: CommonOptions & { to?: string }) => {
       const { settings } = contextOf(options);
       const command = { id, ...(options.to === undefined ? {} : { to: path.resolve(options.to) }) };
-      const result = (await withOperator(settings, (operator) => operator.ask('vault', 'release', command, longCommandTimeoutMs))) as { path?: string };
+      const result = (await withOperator(settings, (operator) => operator.ask('vault', 'release', command, longCommandTimeoutMs))) as {
+        path?: string;
+      };
       if (options.json === true) printJson(result);
       else print(`released: ${safeText(result.path ?? '')}`);
       done(exitStatus.done);

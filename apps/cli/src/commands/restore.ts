@@ -36,11 +36,17 @@ export function addRestore(program: Command, done: (status: ExitStatus) => void)
       checkCombination(given, options);
       const context = contextOf(options);
       const report = await withOperator(context.settings, (operator) =>
-        options.incident === undefined ? restorePaths(operator, given, options, context) : restoreIncident(operator, options.incident, options.dryRun === true),
+        options.incident === undefined
+          ? restorePaths(operator, given, options, context)
+          : restoreIncident(operator, options.incident, options.dryRun === true),
       );
       if (options.json === true) printJson(report);
       else printReport(report, context);
-      done(report.touched > 0 && report.unrecoverable === 0 && report.conflicts === 0 && !report.items.some(({ outcome }) => outcome === 'failed') ? exitStatus.done : exitStatus.failed);
+      done(
+        report.touched > 0 && report.unrecoverable === 0 && report.conflicts === 0 && !report.items.some(({ outcome }) => outcome === 'failed')
+          ? exitStatus.done
+          : exitStatus.failed,
+      );
     });
 }
 
@@ -49,12 +55,18 @@ function checkCombination(given: readonly string[], { incident, at, version, to 
     throw new CommandFailure(exitStatus.usage, text);
   };
   if (incident === undefined && given.length === 0) refuse('name what to restore: kuramori restore PATH…, or kuramori restore --incident ID');
-  if (incident !== undefined && (given.length > 0 || at !== undefined || version !== undefined || to !== undefined)) refuse('--incident restores what that attacker did: it goes without PATH, --at, --version and --to');
+  if (incident !== undefined && (given.length > 0 || at !== undefined || version !== undefined || to !== undefined))
+    refuse('--incident restores what that attacker did: it goes without PATH, --at, --version and --to');
   if (version !== undefined && at !== undefined) refuse('choose one of --at and --version');
   if (version !== undefined && given.length !== 1) refuse('--version goes with exactly one file');
 }
 
-async function restorePaths(operator: Operator, given: readonly string[], { at, version, to, dryRun }: RestoreOptions, { settings }: CommandContext): Promise<RestoreReport> {
+async function restorePaths(
+  operator: Operator,
+  given: readonly string[],
+  { at, version, to, dryRun }: RestoreOptions,
+  { settings }: CommandContext,
+): Promise<RestoreReport> {
   // Paths stand at the end of the command line or between options: looked up by their place, since only the kernel's copy holds every byte.
   const shown = process.argv.slice(2);
   const exact = exactArguments(shown);
@@ -86,7 +98,10 @@ function printReport(report: RestoreReport, { words }: CommandContext): void {
   if (items.length > 0) print(restoreItemsText(items.slice(0, shownItems), words));
   if (items.length > shownItems) print(`… and ${formatCount(items.length - shownItems)} more (--json has all)`);
   if (touched === 0) print('Nothing to restore: the vault holds no version of it. Protected are the directories in protect.roots.');
-  else if (dryRun) print(`Nothing was changed (--dry-run). Concerned: ${formatCount(touched)} files, of them ${formatCount(alreadyIntact)} already intact, ${formatCount(conflicts)} in conflict.`);
+  else if (dryRun)
+    print(
+      `Nothing was changed (--dry-run). Concerned: ${formatCount(touched)} files, of them ${formatCount(alreadyIntact)} already intact, ${formatCount(conflicts)} in conflict.`,
+    );
   else {
     print(
       `${formatCount(restored)} of ${formatCount(touched)} files restored, ${formatCount(alreadyIntact)} were already intact; what stood in their place is in quarantine (${formatCount(quarantined)}). ` +

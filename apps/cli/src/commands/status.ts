@@ -24,7 +24,8 @@ export function addStatus(program: Command, done: (status: ExitStatus) => void):
       else if (!nothingRuns(report)) print(statusText(report, words));
       if (nothingRuns(report)) {
         process.stderr.write('Kuramori is not running here. Start it: kuramori up\n');
-        return done(exitStatus.notRunning);
+        done(exitStatus.notRunning);
+        return;
       }
       if (seconds !== undefined && !report.ready) process.stderr.write(`still not ready after ${seconds} s\n`);
       done(report.ready ? exitStatus.done : exitStatus.failed);

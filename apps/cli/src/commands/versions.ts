@@ -16,11 +16,21 @@ export function addVersions(program: Command, done: (status: ExitStatus) => void
       const { settings, words } = contextOf(options);
       const shown = process.argv.slice(2);
       const path = vaultPath(exactArguments(shown)[shown.indexOf(given)] ?? given, settings.protect.roots);
-      const { versions = [] } = (await withOperator(settings, (operator) => operator.ask('vault', 'versions', { path }))) as { versions?: VersionInfo[] };
+      const { versions = [] } = (await withOperator(settings, (operator) => operator.ask('vault', 'versions', { path }))) as {
+        versions?: VersionInfo[];
+      };
       if (options.json === true) printJson({ path, versions });
-      else if (versions.length === 0) print(`The vault holds no version of ${safeText(path)}. Protected are: ${settings.protect.roots.map(safeText).join(', ')}`);
+      else if (versions.length === 0)
+        print(`The vault holds no version of ${safeText(path)}. Protected are: ${settings.protect.roots.map(safeText).join(', ')}`);
       else {
-        const rows = versions.map(({ version, at, sizeBytes, state, pinned, actor }) => [String(version), formatTime(at), formatBytes(sizeBytes), state, pinned ? 'yes' : '', safeText(actor)]);
+        const rows = versions.map(({ version, at, sizeBytes, state, pinned, actor }) => [
+          String(version),
+          formatTime(at),
+          formatBytes(sizeBytes),
+          state,
+          pinned ? 'yes' : '',
+          safeText(actor),
+        ]);
         print(table(['version', words.time, words.size, words.state, 'pinned', words.by], rows, 5));
       }
       done(versions.length === 0 ? exitStatus.failed : exitStatus.done);

@@ -21,7 +21,9 @@ export interface Operator {
 export async function withOperator<T>(settings: Settings, work: (operator: Operator) => Promise<T>): Promise<T> {
   const bus = await connectAsOperator(settings);
   try {
-    return await work({ ask: async (service, name, payload, timeoutMs = shortCommandTimeoutMs) => ask(bus, settings.host, service, name, payload, timeoutMs) });
+    return await work({
+      ask: async (service, name, payload, timeoutMs = shortCommandTimeoutMs) => ask(bus, settings.host, service, name, payload, timeoutMs),
+    });
   } finally {
     // Everything was answered: a server that has gone meanwhile must not hold up the prompt.
     await Promise.race([bus.drain().catch(() => undefined), delay(1000)]);
@@ -39,14 +41,24 @@ async function connectAsOperator(settings: Settings): Promise<Bus> {
     readCredentials(credentials, 'operator');
   } catch (error) {
     const code = error instanceof Error && error.cause instanceof Error ? (error.cause as NodeJS.ErrnoException).code : undefined;
-    if (code === 'EACCES') throw new CommandFailure(exitStatus.failed, `not allowed to read the bus credentials in ${credentials}: run this as the user who started Kuramori (root)`, { cause: error });
+    if (code === 'EACCES')
+      throw new CommandFailure(
+        exitStatus.failed,
+        `not allowed to read the bus credentials in ${credentials}: run this as the user who started Kuramori (root)`,
+        { cause: error },
+      );
     throw notRunning(settings, 'it has never been started', error);
   }
   // The client waits for ever for a server that is not there: so it is looked for first.
   const { hostname, port } = new URL(address);
-  if (!(await answers(hostname.replaceAll(/[[\]]/gu, ''), Number(port === '' ? '4222' : port)))) throw notRunning(settings, `no message bus at ${address}`);
+  if (!(await answers(hostname.replaceAll(/[[\]]/gu, ''), Number(port === '' ? '4222' : port))))
+    throw notRunning(settings, `no message bus at ${address}`);
   const bus = await Promise.race([connectBus(credentials, 'operator', url), delay(connectTimeoutMs, undefined, { ref: false })]);
-  if (bus === undefined) throw new CommandFailure(exitStatus.failed, `the message bus at ${address} did not let us in within ${connectTimeoutMs / 1000} s: are the credentials in ${credentials} its own?`);
+  if (bus === undefined)
+    throw new CommandFailure(
+      exitStatus.failed,
+      `the message bus at ${address} did not let us in within ${connectTimeoutMs / 1000} s: are the credentials in ${credentials} its own?`,
+    );
   return bus;
 }
 
@@ -71,5 +83,8 @@ async function ask(bus: Bus, host: string, service: ServiceName, name: string, p
     throw error;
   });
   if (reply.ok) return reply.result ?? {};
-  throw new CommandFailure(reply.code === 'invalid' ? exitStatus.usage : exitStatus.failed, reply.error ?? `the ${service} service refused without saying why`);
+  throw new CommandFailure(
+    reply.code === 'invalid' ? exitStatus.usage : exitStatus.failed,
+    reply.error ?? `the ${service} service refused without saying why`,
+  );
 }

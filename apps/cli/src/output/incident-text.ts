@@ -30,15 +30,24 @@ export function incidentText(incident: Incident, items: readonly RestoreItem[] |
     ['contained', incident.containedAt === undefined ? undefined : formatTime(incident.containedAt)],
     ['restored', incident.restoredAt === undefined ? undefined : formatTime(incident.restoredAt)],
     ['closed', incident.closedAt === undefined ? undefined : formatTime(incident.closedAt)],
-    ['files', `${files.touched} touched, ${files.restored} restored, ${files.alreadyIntact} were intact, ${files.quarantined} in quarantine, ${files.unrecoverable} unrecoverable`],
+    [
+      'files',
+      `${files.touched} touched, ${files.restored} restored, ${files.alreadyIntact} were intact, ${files.quarantined} in quarantine, ${files.unrecoverable} unrecoverable`,
+    ],
   ];
-  const parts = [safeText(incident.title), '', ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(15)} ${safeText(value)}`]))];
+  const parts = [
+    safeText(incident.title),
+    '',
+    ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(15)} ${safeText(value)}`])),
+  ];
   if (actor.processTree.length > 0) {
     const shown = actor.processTree.slice(0, shownProcesses).map(({ pid, exe, comm }) => [String(pid), safeText(exe === '' ? comm : exe)]);
     parts.push('', 'Processes', table(['pid', 'program'], shown, 1), ...more(actor.processTree.length - shownProcesses));
   }
   if (evidence.length > 0) {
-    const shown = evidence.slice(0, shownEvidence).map(({ at, indicator, weight, summary }) => [formatTime(at), indicator, String(weight), safeText(summary)]);
+    const shown = evidence
+      .slice(0, shownEvidence)
+      .map(({ at, indicator, weight, summary }) => [formatTime(at), indicator, String(weight), safeText(summary)]);
     parts.push('', 'Evidence', table([words.time, 'indicator', 'weight', words.title], shown, 3), ...more(evidence.length - shownEvidence));
   }
   if (actions.length > 0) {

@@ -21,7 +21,8 @@ export async function askHealth(settings: Pick<Settings, 'http'>, service: Servi
   const host = bind === '0.0.0.0' ? '127.0.0.1' : bind === '::' ? '::1' : bind;
   try {
     const body = JSON.parse(await fetchText(host, port, '/health/ready')) as Partial<ServiceHealth>;
-    if (body.service !== service || typeof body.pid !== 'number' || body.status === undefined) throw new SyntaxError('not the health of this service');
+    if (body.service !== service || typeof body.pid !== 'number' || body.status === undefined)
+      throw new SyntaxError('not the health of this service');
     return { health: body as ServiceHealth };
   } catch (error) {
     if (error instanceof SyntaxError) return { down: `port ${port} answers, but it is another program` };

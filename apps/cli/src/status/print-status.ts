@@ -12,7 +12,10 @@ export function statusText(report: StatusReport, words: Words): string {
     const { status, pid, uptimeS, reason } = report.services[name];
     return [name, status, pid === null ? '-' : String(pid), uptimeS === null ? '-' : formatSeconds(uptimeS), safeText(reason ?? '')];
   });
-  const pending = protection.pending === 0 ? words.nothingWaiting : `${formatCount(protection.pending)} ${words.waiting} ${formatSeconds(protection.oldestPendingMs / 1000)}`;
+  const pending =
+    protection.pending === 0
+      ? words.nothingWaiting
+      : `${formatCount(protection.pending)} ${words.waiting} ${formatSeconds(protection.oldestPendingMs / 1000)}`;
   return [
     report.ready ? words.ready : `${words.notReady}: ${safeText(report.reasons.join('; '))}`,
     '',

@@ -42,8 +42,13 @@ export function assembleStatus(answers: Readonly<Record<ServiceName, ServiceAnsw
   const services = Object.fromEntries(serviceNames.map((name) => [name, toReport(answers[name])])) as Record<ServiceName, ServiceReport>;
   const vaultDetails = (services.vault.details ?? {}) as Partial<VaultHealthDetails>;
   const responderDetails = (services.responder.details ?? {}) as Partial<ResponderHealthDetails>;
-  const protection: Protection = { ...vaultDetails.protection, ...numbers(vaultDetails.protection, ['files', 'bytes', 'pending', 'oldestPendingMs']) };
-  const reasons = serviceNames.filter((name) => services[name].status !== 'healthy').map((name) => `${name} is ${services[name].status}${services[name].reason === undefined ? '' : `: ${services[name].reason}`}`);
+  const protection: Protection = {
+    ...vaultDetails.protection,
+    ...numbers(vaultDetails.protection, ['files', 'bytes', 'pending', 'oldestPendingMs']),
+  };
+  const reasons = serviceNames
+    .filter((name) => services[name].status !== 'healthy')
+    .map((name) => `${name} is ${services[name].status}${services[name].reason === undefined ? '' : `: ${services[name].reason}`}`);
   if (vaultDetails.protection?.baselineDone === false) reasons.push('the first copy of all files is not complete');
   if (protection.oldestPendingMs >= readyPendingMs) reasons.push(`changes wait to be stored for ${Math.round(protection.oldestPendingMs / 1000)} s`);
   return {

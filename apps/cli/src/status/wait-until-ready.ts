@@ -31,7 +31,10 @@ interface Progress {
 const doing = ({ ready, reasons }: StatusReport) => (ready ? 'protected' : (reasons[0] ?? ''));
 
 function drawBar(): Progress {
-  const bar = new cliProgress.SingleBar({ format: '{bar} {files} files, {bytes}  {doing}', hideCursor: true, stream: process.stderr, clearOnComplete: true, linewrap: false }, cliProgress.Presets.shades_classic);
+  const bar = new cliProgress.SingleBar(
+    { format: '{bar} {files} files, {bytes}  {doing}', hideCursor: true, stream: process.stderr, clearOnComplete: true, linewrap: false },
+    cliProgress.Presets.shades_classic,
+  );
   let drawn = false;
   return {
     show(report) {

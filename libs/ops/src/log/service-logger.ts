@@ -5,9 +5,13 @@ import pino, { type DestinationStream, type Logger } from 'pino';
 const frameworkContexts = new Set(['InstanceLoader', 'NestFactory', 'RoutesResolver', 'RouterExplorer', 'NestMicroservice', 'NestApplication']);
 const levels = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']);
 
+const shownKeys = new Set(['level', 'time', 'msg', 'context', 'service', 'stack', 'pid']);
+
 /** One line a person reads: time, level, text; what else there is as JSON behind it. */
 function humanLine(json: string): string {
-  const { level, time, msg, context, service, pid: _pid, hostname: _hostname, stack, ...rest } = JSON.parse(json) as Record<string, unknown>;
+  const entry = JSON.parse(json) as Record<string, unknown>;
+  const { level, time, msg, context, service, stack } = entry;
+  const rest = Object.fromEntries(Object.entries(entry).filter(([key]) => !shownKeys.has(key)));
   const more = Object.keys(rest).length === 0 ? '' : ` ${JSON.stringify(rest)}`;
   const origin = [service, context].filter((part) => typeof part === 'string').join(' ');
   const trace = typeof stack === 'string' ? `\n${stack}` : '';
@@ -29,7 +33,7 @@ export class ServiceLogger implements LoggerService {
   private readonly pino: Logger;
 
   constructor(service: string, destination: DestinationStream = standardError()) {
-    const wanted = process.env['KURAMORI_LOG'] ?? 'info';
+    const wanted = process.env.KURAMORI_LOG ?? 'info';
     this.pino = pino(
       {
         level: levels.has(wanted) ? wanted : 'info',

@@ -165,7 +165,7 @@ class RunningService {
 
   private stopOnSignals(): void {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.stop(signal));
-    if (process.env['KURAMORI_SUPERVISED'] !== '1') return;
+    if (process.env.KURAMORI_SUPERVISED !== '1') return;
     // `up` holds the other end of this pipe: the kernel closes it also when `up` is killed with -9.
     process.stdin.on('end', () => void this.stop('the end of the supervisor'));
     process.stdin.on('error', () => void this.stop('the end of the supervisor'));

@@ -1,0 +1,27 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { Gauge } from 'prom-client';
+import type { ServiceContext } from '@kuramori/ops';
+import { Detector } from './detector';
+import { DetectorController } from './detector.controller';
+
+@Module({ controllers: [DetectorController] })
+export class DetectorModule {}
+
+/** Rebuilds the state, then judges. */
+export async function detectorModule({ settings, bus, health, metrics, log }: ServiceContext): Promise<DynamicModule> {
+  const detector = new Detector({ settings, bus });
+  const messages = await detector.rebuild();
+  log.log(`state rebuilt from ${messages} messages`);
+  health.register('judging', () => ({ status: 'healthy', details: { detector: detector.figures() } }));
+  for (const figure of ['facts', 'suspicion', 'warning', 'attack'] as const) {
+    new Gauge({
+      name: `kuramori_detector_${figure}_total`,
+      help: figure === 'facts' ? 'Facts judged since the start' : `Verdicts of the level ${figure} since the start`,
+      registers: [metrics],
+      collect() {
+        this.set(detector.figures()[figure]);
+      },
+    });
+  }
+  return { module: DetectorModule, providers: [{ provide: Detector, useValue: detector }] };
+}

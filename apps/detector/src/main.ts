@@ -1,0 +1,4 @@
+import { runService } from '@kuramori/ops';
+import { detectorModule } from './detector.module';
+
+void runService({ name: 'detector', module: detectorModule });

@@ -1,0 +1,3 @@
+import { runCaptureWorker } from './capture/capture-worker';
+
+runCaptureWorker();

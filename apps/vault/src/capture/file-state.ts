@@ -1,0 +1,25 @@
+import type { BigIntStats } from 'node:fs';
+import type { EntryKind, FileStat } from '@kuramori/contracts';
+
+export function toFileStat(stat: BigIntStats): FileStat {
+  return {
+    dev: String(stat.dev),
+    ino: String(stat.ino),
+    size: Number(stat.size),
+    mtimeNs: String(stat.mtimeNs),
+    ctimeNs: String(stat.ctimeNs),
+    mode: Number(stat.mode),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    nlink: Number(stat.nlink),
+  };
+}
+
+/** Nothing touched the content between the two looks, as far as the clock of the filesystem can tell. */
+export function sameState(a: BigIntStats, b: BigIntStats): boolean {
+  return a.ino === b.ino && a.dev === b.dev && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
+}
+
+export function kindOf(stat: Pick<BigIntStats, 'isFile' | 'isDirectory' | 'isSymbolicLink'>): EntryKind {
+  return stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : 'other';
+}

@@ -1,0 +1,305 @@
+import type { FileFact, FileStat } from '@kuramori/contracts';
+import type { Captured } from '../capture/capture';
+import { belowCondition, countContents, filesAt, type Ids, pastNumbers, versionsOf, writeFiles, writeJournal, writeVersions } from '../catalogue/catalogue';
+import type { Sql } from '../catalogue/database';
+import { evictable } from '../catalogue/retention';
+import { chunkNames, type ContentRow, type FileRow, type JournalRow, metadataOf, type VersionRow } from '../catalogue/rows';
+import { chunksOf } from '../store/content';
+
+export interface Author {
+  readonly key: string;
+  readonly words: string;
+}
+
+/** The part of the catalogue that a piece of work needs, changed in memory and written at once. Lives inside one transaction. */
+export class WorkingSet {
+  readonly journal: JournalRow[] = [];
+  private readonly present = new Map<string, FileRow>();
+  private past = new Map<string, number>();
+  private versions = new Map<number, VersionRow[]>();
+  private readonly changedFiles = new Map<number, FileRow>();
+  private readonly changedVersions = new Map<number, VersionRow>();
+  private readonly moved = new Set<number>();
+  private readonly renumbered: { fileId: number; by: number }[] = [];
+  private readonly contents: ContentRow[] = [];
+  private readonly settledEntries: { id: number; version: number }[] = [];
+  private readonly grown = new Set<string>();
+
+  constructor(
+    private readonly sql: Sql,
+    readonly ids: Ids,
+    private readonly suspects: ReadonlyMap<string, number>,
+  ) {}
+
+  /** Makes what stands at these paths known. */
+  async load(paths: readonly string[]): Promise<void> {
+    for (const row of await filesAt(this.sql, paths)) this.present.set(row.path, row);
+    for (const [path, last] of await pastNumbers(this.sql, paths)) this.past.set(path, last);
+    const versions = await versionsOf(
+      this.sql,
+      [...this.present.values()].map(({ id }) => id),
+    );
+    for (const [id, rows] of versions) this.versions.set(id, rows);
+  }
+
+  at(path: string): FileRow | undefined {
+    return this.present.get(path);
+  }
+
+  /** Newest first. */
+  versionsOf(row: FileRow): readonly VersionRow[] {
+    return this.versions.get(row.id) ?? [];
+  }
+
+  currentVersion(row: FileRow): VersionRow | undefined {
+    return this.versionsOf(row).find(({ id }) => id === row.version);
+  }
+
+  add(path: string, kind: FileRow['kind'], stat: FileStat | undefined): FileRow {
+    const row: FileRow = {
+      ...(stat === undefined ? unknownStat : pickStat(stat)),
+      id: this.ids.nextFile(),
+      path,
+      present: 1,
+      kind,
+      version: null,
+      lastNumber: this.past.get(path) ?? 0,
+      pendingSinceMs: null,
+      pendingActor: null,
+      pendingEntry: null,
+    };
+    this.present.set(path, row);
+    this.changedFiles.set(row.id, row);
+    return row;
+  }
+
+  changed(row: FileRow): void {
+    this.changedFiles.set(row.id, row);
+  }
+
+  setStat(row: FileRow, stat: FileStat): void {
+    Object.assign(row, pickStat(stat));
+    this.changed(row);
+  }
+
+  remove(row: FileRow): void {
+    row.present = 0;
+    row.pendingSinceMs = null;
+    row.pendingActor = null;
+    row.pendingEntry = null;
+    if (this.present.get(row.path) === row) this.present.delete(row.path);
+    this.past.set(row.path, Math.max(this.past.get(row.path) ?? 0, row.lastNumber));
+    this.moved.add(row.id);
+    this.changed(row);
+  }
+
+  /** The history goes with the file, behind what the new path had: numbers stay unique there. */
+  move(row: FileRow, path: string): void {
+    if (this.present.get(row.path) === row) this.present.delete(row.path);
+    const by = this.past.get(path) ?? 0;
+    if (by > 0) {
+      for (const version of this.versionsOf(row)) version.number += by;
+      this.renumbered.push({ fileId: row.id, by });
+      row.lastNumber += by;
+    }
+    row.path = path;
+    this.present.set(path, row);
+    this.moved.add(row.id);
+    this.changed(row);
+    this.grown.add(path);
+  }
+
+  /** A directory was renamed: everything below goes with it, known here or not. */
+  async moveBelow(from: string, to: string): Promise<void> {
+    await this.write();
+    await this.sql.query(`UPDATE "file" SET "path" = ? || substr("path", length(?) + 1) WHERE "present" = 1 AND ${belowCondition}`, [to, from, from, from]);
+    for (const [path, row] of [...this.present]) {
+      if (!path.startsWith(`${from}/`)) continue;
+      this.present.delete(path);
+      row.path = to + path.slice(from.length);
+      this.present.set(row.path, row);
+    }
+  }
+
+  /** A directory is gone with what was below. */
+  async removeBelow(directory: string): Promise<void> {
+    for (const [path, row] of [...this.present]) if (path.startsWith(`${directory}/`)) this.remove(row);
+    await this.write();
+    await this.sql.query(`UPDATE "file" SET "present" = 0, "pendingSinceMs" = NULL, "pendingActor" = NULL, "pendingEntry" = NULL WHERE "present" = 1 AND ${belowCondition}`, [directory, directory]);
+  }
+
+  /** Other names of the same inode. */
+  async linkedTo(row: FileRow): Promise<FileRow[]> {
+    await this.write();
+    const rows = await this.sql.query<FileRow>('SELECT * FROM "file" WHERE "present" = 1 AND "ino" = ? AND "dev" = ? AND "id" <> ?', [row.ino, row.dev, row.id]);
+    for (const [id, versions] of await versionsOf(this.sql, rows.map(({ id }) => id))) this.versions.set(id, versions);
+    return rows.map((other) => {
+      const known = this.present.get(other.path);
+      if (known !== undefined) return known;
+      this.present.set(other.path, other);
+      return other;
+    });
+  }
+
+  /** Content as it was read becomes the file's current version; the same content as before makes no new one. */
+  keep(row: FileRow, capture: Captured, author: Author, features?: string): { version: VersionRow; isNew: boolean } {
+    const current = this.currentVersion(row);
+    this.setStat(row, capture.stat);
+    row.kind = capture.entry;
+    if (current?.sha256 === capture.content.sha256 && current.kind === capture.entry) {
+      this.countStored(capture, 0);
+      return { version: current, isNew: false };
+    }
+    row.lastNumber += 1;
+    const { content } = capture;
+    const version: VersionRow = {
+      ...metadataOf(capture.stat),
+      id: this.ids.nextVersion(),
+      fileId: row.id,
+      number: row.lastNumber,
+      atMs: capture.atMs,
+      kind: capture.entry,
+      sha256: content.sha256,
+      size: content.sizeBytes,
+      chunks: content.chunks === null ? null : JSON.stringify(content.chunks),
+      actor: author.key,
+      actorWords: author.words,
+      state: this.stateFor(author.key, capture.atMs),
+      pinned: 0,
+      features: features ?? null,
+    };
+    row.version = version.id;
+    this.putVersion(version);
+    this.countStored(capture, 1);
+    this.grown.add(row.path);
+    return { version, isNew: true };
+  }
+
+  putVersion(version: VersionRow): void {
+    const others = (this.versions.get(version.fileId) ?? []).filter(({ id }) => id !== version.id);
+    this.versions.set(
+      version.fileId,
+      [version, ...others].sort((a, b) => b.atMs - a.atMs || b.id - a.id),
+    );
+    this.changedVersions.set(version.id, version);
+  }
+
+  /** A version that was kept before its author was known. */
+  attribute(version: VersionRow, author: Author): void {
+    version.actor = author.key;
+    version.actorWords = author.words;
+    version.state = this.stateFor(author.key, version.atMs);
+    this.changedVersions.set(version.id, version);
+  }
+
+  setFeatures(version: VersionRow, features: object): void {
+    if (version.features !== null) return;
+    version.features = JSON.stringify(features);
+    this.changedVersions.set(version.id, version);
+  }
+
+  /** The version that an earlier entry waited for. */
+  settleEntry(id: number, version: number): void {
+    const entry = this.journal.find((candidate) => candidate.id === id);
+    if (entry === undefined) this.settledEntries.push({ id, version });
+    else entry.toVersion = version;
+  }
+
+  /** Content that was read but belongs to no version: counted, so that the next clearing takes it away. */
+  countStored({ stored, content }: Captured, references: 0 | 1): void {
+    const known = new Map(stored.map((chunk) => [chunk.sha256, chunk]));
+    for (const name of chunksOf(content)) {
+      const chunk = known.get(name);
+      if (chunk !== undefined) this.contents.push({ sha256: name, size: chunk.sizeBytes, stored: chunk.storedBytes, refs: references });
+    }
+  }
+
+  /** Another file's version with the same content. */
+  shareVersion(row: FileRow, from: VersionRow): void {
+    row.lastNumber += 1;
+    const version: VersionRow = { ...from, id: this.ids.nextVersion(), fileId: row.id, number: row.lastNumber, pinned: 0 };
+    row.version = version.id;
+    this.changed(row);
+    this.putVersion(version);
+    for (const name of chunksOf({ sha256: from.sha256, sizeBytes: from.size, chunks: chunkNames(from.chunks) })) this.contents.push({ sha256: name, size: 0, stored: 0, refs: 1 });
+    this.grown.add(row.path);
+  }
+
+  private stateFor(actor: string, atMs: number): VersionRow['state'] {
+    const sinceMs = this.suspects.get(actor);
+    return sinceMs !== undefined && atMs >= sinceMs ? 'suspect' : 'clean';
+  }
+
+  /** Everything changed so far goes into the database; may be called again after more changes. */
+  async write(): Promise<void> {
+    await writeFiles(this.sql, [...this.changedFiles.values()], this.moved);
+    for (const { fileId, by } of this.renumbered) await this.sql.query('UPDATE "version" SET "number" = "number" + ? WHERE "fileId" = ?', [by, fileId]);
+    await writeVersions(this.sql, [...this.changedVersions.values()]);
+    await countContents(this.sql, this.contents);
+    await writeJournal(this.sql, this.journal);
+    for (const { id, version } of this.settledEntries) await this.sql.query('UPDATE "journal" SET "toVersion" = ? WHERE "id" = ?', [version, id]);
+    this.changedFiles.clear();
+    this.moved.clear();
+    this.renumbered.length = 0;
+    this.changedVersions.clear();
+    this.contents.length = 0;
+    this.settledEntries.length = 0;
+  }
+
+  /** Old versions of paths that got new ones give way. Call last. */
+  async evict(keep: number, nowMs: number): Promise<number> {
+    // Few versions: nothing to weigh. Numbers grow by one each, over all files that were at the path.
+    const paths = [...this.grown].filter((path) => (this.present.get(path)?.lastNumber ?? keep + 1) > keep);
+    if (paths.length === 0) return 0;
+    const rows = await this.sql.query<VersionRow & { path: string; current: number | null }>(
+      'SELECT v.*, f."path" AS "path", CASE f."present" WHEN 1 THEN f."version" END AS "current" FROM "file" f JOIN "version" v ON v."fileId" = f."id" WHERE f."path" IN (SELECT value FROM json_each(?))',
+      [JSON.stringify(paths)],
+    );
+    const gone = [...Map.groupBy(rows, ({ path }) => path).values()].flatMap((versions) => {
+      const current = new Set(versions.flatMap(({ current: id }) => (id === null ? [] : [id])));
+      const ids = new Set(evictable(versions, keep, nowMs, current));
+      return versions.filter(({ id }) => ids.has(id));
+    });
+    await dropVersions(this.sql, gone);
+    return gone.length;
+  }
+}
+
+/** Versions leave; their content is cleared away when nothing else holds it. */
+async function dropVersions(sql: Sql, versions: readonly VersionRow[]): Promise<void> {
+  if (versions.length === 0) return;
+  await sql.query('DELETE FROM "version" WHERE "id" IN (SELECT value FROM json_each(?))', [JSON.stringify(versions.map(({ id }) => id))]);
+  await countContents(
+    sql,
+    versions.flatMap(({ sha256, size, chunks }) => chunksOf({ sha256, sizeBytes: size, chunks: chunkNames(chunks) }).map((name) => ({ sha256: name, size: 0, stored: 0, refs: -1 }))),
+  );
+}
+
+const unknownStat: FileStat = { dev: '0', ino: '0', size: 0, mtimeNs: '0', ctimeNs: '0', mode: 0, uid: 0, gid: 0, nlink: 1 };
+
+function pickStat({ dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid, nlink }: FileStat): FileStat {
+  return { dev, ino, size, mtimeNs, ctimeNs, mode, uid, gid, nlink };
+}
+
+export function sameInode(row: Pick<FileStat, 'dev' | 'ino'>, stat: Pick<FileStat, 'dev' | 'ino'>): boolean {
+  return row.ino === stat.ino && row.dev === stat.dev;
+}
+
+/** Nothing at all changed between the two looks. */
+export function sameFileState(a: FileStat, b: FileStat): boolean {
+  return sameInode(a, b) && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
+}
+
+/** Paths whose rows a batch of facts needs: under the old names of directories as well. */
+export function pathsOf(facts: readonly FileFact[]): string[] {
+  const paths = new Set<string>();
+  for (const { path, oldPath } of facts) {
+    paths.add(path);
+    if (oldPath !== undefined) paths.add(oldPath);
+  }
+  for (const { kind, operation, path, oldPath } of [...facts].reverse()) {
+    if (kind !== 'directory' || operation !== 'renamed' || oldPath === undefined) continue;
+    for (const other of [...paths]) if (other.startsWith(`${path}/`)) paths.add(oldPath + other.slice(path.length));
+  }
+  return [...paths];
+}
