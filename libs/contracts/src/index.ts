@@ -1,3 +1,5 @@
+// The message classes' decorators need it, whoever imports them first.
+import 'reflect-metadata';
 export * from './actor';
 export * from './commands';
 export * from './file-batch';

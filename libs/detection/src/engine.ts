@@ -71,11 +71,11 @@ export class DetectionEngine {
     for (const actor of batch.actors) bounded(this.actors, actor.key, actor, rememberedActors);
     this.position = { watcherId: batch.watcherId, sequence: batch.sequence };
     for (const fact of batch.facts) {
+      bounded(this.facts, fact.id, fact, rememberedFacts);
       if (fact.origin === 'kuramori') {
         this.memory.forget(fact.path);
         continue;
       }
-      bounded(this.facts, fact.id, fact, rememberedFacts);
       this.onFact(fact);
     }
     return this.verdicts(batch.completeUntilMs);

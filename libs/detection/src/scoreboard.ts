@@ -78,7 +78,7 @@ export class Tally {
     for (const { indicator, path, weight } of this.findings.values()) {
       if (indicator === 'extension-churn') churn += weight;
       else if (indicator === 'ransom-note') notes += weight;
-      else if (path === '') other += weight;
+      else if (path === '' || indicator === 'canary') other += weight;
       else files.set(path, Math.min(fileLimit, (files.get(path) ?? 0) + weight));
     }
     let content = 0;

@@ -107,7 +107,8 @@ async function adoptOne(sql: Sql, ids: Ids, { copy, capture, copiedAtMs }: Adopt
     await set.write();
     return;
   }
-  const owner = row ?? set.add(copy.path, 'file', copy.stat);
+  await set.load([copy.path]);
+  const owner = row ?? addFor(set, copy);
   const version: VersionRow = {
     ...metadataOf(copy.stat),
     id: ids.nextVersion(),
@@ -139,6 +140,14 @@ async function adoptOne(sql: Sql, ids: Ids, { copy, capture, copiedAtMs }: Adopt
   );
 }
 
+/** The file may be gone already, with another one in its place. */
+function addFor(set: WorkingSet, { path: file, stat }: SpooledCopy): FileRow {
+  const successor = set.at(file);
+  const row = set.add(file, 'file', stat);
+  if (successor !== undefined) set.remove(row);
+  return row;
+}
+
 /** Event times are read a moment before the copy's file is renamed into place. */
 const clockSlackMs = 5000;
 
@@ -148,7 +157,7 @@ async function fileOf(sql: Sql, { path: file, stat }: SpooledCopy): Promise<File
   const [byPath] = await sql.query<FileRow>('SELECT * FROM "file" WHERE "path" = ? ORDER BY "present" DESC, "id" DESC LIMIT 1', [file]);
   // Another file of the same name took its place: this copy belongs to the one before.
   if (byPath !== undefined && byPath.ino !== '0' && byPath.ino !== stat.ino) {
-    const [older] = await sql.query<FileRow>('SELECT * FROM "file" WHERE "path" = ? AND "ino" = ? AND "dev" = ? ORDER BY "id" DESC LIMIT 1', [file, stat.ino, stat.dev]);
+    const [older] = await sql.query<FileRow>('SELECT * FROM "file" WHERE "path" = ? AND "present" = 0 AND "ino" IN (?, \'0\') ORDER BY "id" DESC LIMIT 1', [file, stat.ino]);
     return older ?? (byPath.present === 1 ? undefined : byPath);
   }
   return byPath;

@@ -74,8 +74,6 @@ export class FanotifySensor implements FileSensor {
     const ended = new Promise<void>((resolve) => {
       worker.once('exit', () => resolve());
     });
-    // The thread ends at its next poll; its port would keep the process.
-    worker.unref();
     await ended;
   }
 

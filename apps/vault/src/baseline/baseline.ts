@@ -1,0 +1,271 @@
+import { type BigIntStats, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fsPath, pathFromBytes } from '@kuramori/platform';
+import { kindOf, toFileStat } from '../capture/file-state';
+import type { Capture } from '../capture/capture';
+import type { VaultCore } from '../core';
+import { baselineAuthor } from '../facts/apply-facts';
+import { WorkingSet } from '../facts/working-set';
+import { isDiskFull } from '../store/disk-full';
+
+export interface BaselineFigures {
+  readonly done: boolean;
+  readonly filesDone: number;
+  readonly filesTotal: number;
+  readonly excludedBytes: number;
+}
+
+interface Found {
+  readonly path: string;
+  readonly stat: BigIntStats;
+}
+
+/** Entries gathered before they are sorted by time and kept: bounds memory at a few hundred bytes each. */
+const gatheredEntries = 50_000;
+/** Handed to one thread at a time: a live change waits a few milliseconds behind it. */
+const capturedAtOnce = 32;
+/** Committed in one transaction. */
+const committedAtOnce = 256;
+/** The main thread walks for so long before it looks at its messages. */
+const breatheMs = 8;
+const spaceRetryMs = 1000;
+
+export interface BaselineEvents {
+  readonly unreadable: (path: string, detail: string) => void;
+}
+
+/**
+ * Keeps every file that is there when protection begins; newest first within each part of the tree. Files that the catalogue knows are not touched: what changed while
+ * nobody watched is a difference that the watcher's rescan tells, with an entry in the journal. Once done for a root it is not done again.
+ */
+export class Baseline {
+  private filesDone = 0;
+  private filesTotal = 0;
+  private excluded = 0;
+  private finished = false;
+  private stopped = false;
+  private running: Promise<void> | undefined;
+  private readonly scope: string;
+
+  constructor(
+    private readonly core: VaultCore,
+    private readonly events: BaselineEvents,
+  ) {
+    const { extensions, exclude } = core.settings.protect;
+    this.scope = JSON.stringify({ extensions, exclude });
+  }
+
+  figures(): BaselineFigures {
+    return { done: this.finished, filesDone: this.filesDone, filesTotal: Math.max(this.filesTotal, this.filesDone), excludedBytes: this.excluded };
+  }
+
+  get done(): boolean {
+    return this.finished;
+  }
+
+  /** Whether every root was done in an earlier run. Call before facts are handled. */
+  async load(): Promise<void> {
+    this.finished = (await this.rootsToDo()).length === 0;
+  }
+
+  start(): void {
+    this.running = this.run().catch((error: unknown) => {
+      if (!this.stopped) throw error;
+    });
+  }
+
+  /** Resolves when the first pass has ended. */
+  async ended(): Promise<void> {
+    await this.running;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const roots = await this.rootsToDo();
+    for (const root of roots) {
+      await this.keepTree(root);
+      if (this.stopped) return;
+      await this.retrying(() =>
+        this.core.database.transaction(async (sql) => {
+          await sql.query('INSERT INTO "baseline" ("root", "scope") VALUES (?, ?) ON CONFLICT ("root") DO UPDATE SET "scope" = excluded."scope"', [root, this.scope]);
+        }),
+      );
+    }
+    if (!this.finished) this.core.notices.tell('baseline-done', `every file below ${this.core.settings.protect.roots.join(', ')} was kept: ${this.filesDone} files`);
+    this.finished = true;
+    await this.retrying(async () => writeFileSync(path.join(this.core.settings.dataDir, 'vault', 'baseline-done'), '', { mode: 0o600 }));
+  }
+
+  private async rootsToDo(): Promise<string[]> {
+    const rows = await this.core.database.read<{ root: string; scope: string }>('SELECT "root", "scope" FROM "baseline"');
+    const done = new Map(rows.map(({ root, scope }) => [root, scope]));
+    return this.core.settings.protect.roots.filter((root) => done.get(root) !== this.scope);
+  }
+
+  private async keepTree(root: string): Promise<void> {
+    let found: Found[] = [];
+    for await (const entry of this.walk(root)) {
+      found.push(entry);
+      if (entry.stat.isFile()) this.filesTotal += 1;
+      if (found.length < gatheredEntries) continue;
+      await this.keepAll(found);
+      found = [];
+    }
+    await this.keepAll(found);
+  }
+
+  private async *walk(root: string): AsyncGenerator<Found> {
+    const waiting = [root];
+    let breathedMs = performance.now();
+    for (let directory = waiting.pop(); directory !== undefined && !this.stopped; directory = waiting.pop()) {
+      let names: Buffer[];
+      try {
+        names = readdirSync(fsPath(directory), { encoding: 'buffer' });
+      } catch (error) {
+        if (isGone(error)) continue;
+        this.events.unreadable(directory, error instanceof Error ? error.message : String(error));
+        continue;
+      }
+      for (const name of names) {
+        const child = `${directory}/${pathFromBytes(name)}`;
+        const stat = lstatSync(fsPath(child), { bigint: true, throwIfNoEntry: false });
+        // Vanished since it was listed: no news here.
+        if (stat === undefined) continue;
+        if (stat.isDirectory()) {
+          if (child === this.core.settings.dataDir) continue;
+          waiting.push(child);
+        }
+        if (stat.isFile() && !this.core.kept(child)) {
+          this.excluded += Number(stat.size);
+          continue;
+        }
+        if (!ownTemporary(name)) yield { path: child, stat };
+        if (performance.now() - breathedMs > breatheMs) {
+          await new Promise((resolve) => setImmediate(resolve));
+          breathedMs = performance.now();
+        }
+      }
+    }
+  }
+
+  private async keepAll(found: Found[]): Promise<void> {
+    found.sort((a, b) => (a.stat.mtimeNs < b.stat.mtimeNs ? 1 : a.stat.mtimeNs > b.stat.mtimeNs ? -1 : 0));
+    // Directories first: they need no reading, and an attacker may rename them at once.
+    const ordered = [...found.filter(({ stat }) => stat.isDirectory()), ...found.filter(({ stat }) => !stat.isDirectory())];
+    // The next part is read while this one is committed.
+    let committing = Promise.resolve();
+    for (let from = 0; from < ordered.length && !this.stopped; from += committedAtOnce) {
+      const part = ordered.slice(from, from + committedAtOnce);
+      const previous = committing;
+      committing = this.keepSome(part, previous);
+      // At most two parts under way.
+      await previous;
+    }
+    await committing;
+  }
+
+  private async keepSome(part: readonly Found[], previous: Promise<void>): Promise<void> {
+    while (this.core.reserve.isLow() && !this.stopped) await delay(spaceRetryMs, undefined, { ref: false });
+    let left: readonly Found[] = part;
+    while (left.length > 0 && !this.stopped) left = await this.keepOnce(left, previous);
+  }
+
+  /** Returns those that found no room. */
+  private async keepOnce(part: readonly Found[], previous: Promise<void>): Promise<Found[]> {
+    try {
+      return await this.core.gate.keep(async () => {
+        const known = await this.knownPaths(part.map((entry) => entry.path));
+        const fresh = part.filter((entry) => !known.has(entry.path));
+        const files = fresh.filter(({ stat }) => stat.isFile() || stat.isSymbolicLink());
+        const pieces: Promise<Capture[]>[] = [];
+        for (let from = 0; from < files.length; from += capturedAtOnce) {
+          const piece = files.slice(from, from + capturedAtOnce);
+          pieces.push(
+            this.core.pool.capture(
+              'baseline',
+              piece.map((entry) => ({ path: entry.path, keep: true })),
+            ),
+          );
+        }
+        const captures = new Map<string, Capture>();
+        for (const [index, capture] of (await Promise.all(pieces)).flat().entries()) {
+          const file = files[index];
+          if (file !== undefined) captures.set(file.path, capture);
+        }
+        await previous;
+        const full = await this.commit(fresh, captures);
+        this.filesDone += part.filter(({ stat }) => stat.isFile()).length - full.filter(({ stat }) => stat.isFile()).length;
+        if (full.length > 0) this.core.reserve.noteFull();
+        return full;
+      });
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.core.reserve.noteFull();
+      await delay(spaceRetryMs, undefined, { ref: false });
+      return [...part];
+    }
+  }
+
+  private async commit(fresh: readonly Found[], captures: ReadonlyMap<string, Capture>): Promise<Found[]> {
+    const full: Found[] = [];
+    await this.core.database.transaction(async (sql) => {
+      const set = new WorkingSet(sql, this.core.ids, this.core.suspects);
+      await set.load(fresh.map((entry) => entry.path));
+      for (const entry of fresh) {
+        const capture = captures.get(entry.path);
+        // A fact was faster, or it vanished.
+        if (set.at(entry.path) !== undefined || capture?.outcome === 'gone' || capture?.outcome === 'elsewhere') {
+          if (capture?.outcome === 'captured') set.countStored(capture, 0);
+          continue;
+        }
+        if (capture?.outcome === 'full') {
+          full.push(entry);
+          continue;
+        }
+        const row = set.add(entry.path, kindOf(entry.stat), toFileStat(entry.stat));
+        if (capture?.outcome === 'captured') set.keep(row, capture, baselineAuthor);
+        else if (capture?.outcome === 'unreadable') this.events.unreadable(entry.path, capture.detail ?? '');
+        else if (capture?.outcome === 'changing') {
+          row.pendingSinceMs = this.core.now();
+          row.pendingActor = JSON.stringify(baselineAuthor);
+        }
+      }
+      await set.write();
+    });
+    return full;
+  }
+
+  private async knownPaths(paths: readonly string[]): Promise<Set<string>> {
+    const rows = await this.core.database.read<{ path: string }>('SELECT "path" FROM "file" WHERE "present" = 1 AND "path" IN (SELECT value FROM json_each(?))', [JSON.stringify(paths)]);
+    return new Set(rows.map((row) => row.path));
+  }
+
+  private async retrying(work: () => Promise<void>): Promise<void> {
+    while (!this.stopped) {
+      try {
+        await work();
+        return;
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        this.core.reserve.noteFull();
+        await delay(spaceRetryMs, undefined, { ref: false });
+      }
+    }
+  }
+}
+
+/** The vault's own temporary files, should a crash have left one. */
+export const restorePrefix = '.kuramori-restore-';
+
+function ownTemporary(name: Buffer): boolean {
+  return name.toString('latin1').startsWith(restorePrefix);
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+}

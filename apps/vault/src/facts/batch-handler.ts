@@ -1,0 +1,284 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { callCommand } from '@kuramori/bus';
+import { type ContentFeatures, type FileBatch, type FileFact, type JournalPosition, subjects, type VaultStored } from '@kuramori/contracts';
+import type { Capture, CaptureRequest, DescribeRequest } from '../capture/capture';
+import { filesAt, versionsOf } from '../catalogue/catalogue';
+import { chunkNames, type FileRow, type VersionRow } from '../catalogue/rows';
+import type { VaultCore } from '../core';
+import { isDiskFull } from '../store/disk-full';
+import { actorInWords, applyFacts, baselineAuthor } from './apply-facts';
+import { planCaptures, type PlannedCapture } from './plan-captures';
+import { type Author, pathsOf, WorkingSet } from './working-set';
+
+/** Longer files are looked at now (samples) and kept right after the batch: its message must not wait for gigabytes. */
+export const keptAtOnceBytes = 8 * 1024 * 1024;
+const retryMs = 500;
+
+/** Where a watcher run is in the journal. */
+interface Position {
+  readonly sequence: number;
+  readonly completeUntilMs: number;
+}
+
+export interface BatchHandlerOptions {
+  readonly baselineDone: () => boolean;
+  /** Takes the guard's copies over before anything is judged. */
+  readonly adopt: () => Promise<void>;
+  /** Files wait for a later look. */
+  readonly pending: () => void;
+}
+
+/**
+ * One batch of facts after the other: journal, new versions and position in one transaction, then the message about them. A batch that comes again changes nothing
+ * and brings the same message, which is kept until the next batch.
+ */
+export class BatchHandler {
+  private readonly positions = new Map<string, Position>();
+  private readonly waiters = new Set<() => void>();
+  private oldestFactMs: number | undefined;
+  private fullSince: number | undefined;
+  handledFacts = 0;
+
+  constructor(
+    private readonly core: VaultCore,
+    private readonly options: BatchHandlerOptions,
+  ) {}
+
+  async load(): Promise<void> {
+    const rows = await this.core.database.read<Position & { watcherId: string }>('SELECT "watcherId", "sequence", "completeUntilMs" FROM "position"');
+    for (const { watcherId, sequence, completeUntilMs } of rows) this.positions.set(watcherId, { sequence, completeUntilMs });
+  }
+
+  /** Resolves when the batch is in the journal and its message in the stream. While the disk is full or the bus away it waits: nothing is passed over. */
+  async handle(batch: FileBatch): Promise<void> {
+    this.oldestFactMs = batch.facts[0]?.atMs ?? batch.completeUntilMs;
+    try {
+      for (;;) {
+        try {
+          await this.handleOnce(batch);
+          this.fullSince = undefined;
+          return;
+        } catch (error) {
+          if (!isDiskFull(error)) throw error;
+          this.core.reserve.noteFull();
+          this.fullSince ??= this.core.now();
+          await delay(retryMs);
+        }
+      }
+    } finally {
+      this.oldestFactMs = undefined;
+    }
+  }
+
+  /** Event time of the first fact in hand. */
+  get oldestInHandMs(): number | undefined {
+    return this.oldestFactMs;
+  }
+
+  /** Resolves when the journal holds everything up to there; false after the time. */
+  async reached({ watcherId, sequence }: JournalPosition, timeoutMs: number): Promise<boolean> {
+    const there = () => (this.positions.get(watcherId)?.sequence ?? 0) >= sequence;
+    if (there()) return true;
+    return new Promise((resolve) => {
+      const look = () => {
+        if (there()) end(true);
+      };
+      const end = (result: boolean) => {
+        clearTimeout(timer);
+        this.waiters.delete(look);
+        resolve(result);
+      };
+      const timer = setTimeout(() => end(false), timeoutMs);
+      this.waiters.add(look);
+    });
+  }
+
+  private async handleOnce(batch: FileBatch): Promise<void> {
+    const known = this.positions.get(batch.watcherId);
+    if (known !== undefined && batch.sequence <= known.sequence) {
+      await this.publishAgain(batch);
+      return;
+    }
+    if (batch.sequence > (known?.sequence ?? 0) + 1) this.missed(batch, known);
+    await this.options.adopt();
+    const message = await this.core.gate.keep(() => this.journal(batch));
+    this.positions.set(batch.watcherId, { sequence: batch.sequence, completeUntilMs: batch.completeUntilMs });
+    this.handledFacts += batch.facts.length;
+    await this.publish(message);
+    for (const wake of [...this.waiters]) wake();
+  }
+
+  private async journal(batch: FileBatch): Promise<VaultStored> {
+    const authors = new Map<string, Author>(batch.actors.map((actor) => [actor.key, { key: actor.key, words: actorInWords(actor) }]));
+    const own = new Set(batch.actors.filter(({ own: isOwn }) => isOwn === true).map(({ key }) => key));
+    const isOwn = (fact: FileFact) => fact.origin === 'kuramori' || own.has(fact.actor);
+    const look = await this.look(batch.facts, isOwn);
+    const nowMs = this.core.now();
+    const result = await this.core.database.transaction(async (sql) => {
+      const set = new WorkingSet(sql, this.core.ids, this.core.suspects);
+      await set.load(pathsOf(batch.facts));
+      const changes = await applyFacts(set, batch.facts, {
+        ...look,
+        isOwn,
+        baselineDone: this.options.baselineDone(),
+        author: (key) => authors.get(key) ?? { key, words: key },
+        nowMs,
+      });
+      await set.write();
+      await set.evict(this.core.settings.vault.versions, nowMs);
+      const stored: VaultStored = { host: batch.host, watcherId: batch.watcherId, sequence: batch.sequence, completeUntilMs: batch.completeUntilMs, changes };
+      await sql.query(
+        `INSERT INTO "position" ("watcherId", "sequence", "completeUntilMs", "message") VALUES (?, ?, ?, ?)
+         ON CONFLICT ("watcherId") DO UPDATE SET "sequence" = excluded."sequence", "completeUntilMs" = excluded."completeUntilMs", "message" = excluded."message"`,
+        [batch.watcherId, batch.sequence, batch.completeUntilMs, JSON.stringify(stored)],
+      );
+      return stored;
+    });
+    if ([...look.captures.values()].some(({ outcome }) => outcome !== 'captured' && outcome !== 'gone')) this.options.pending();
+    return result;
+  }
+
+  /** Reads what the batch changed, before the transaction: files are slow, the database is shared. */
+  private async look(facts: readonly FileFact[], isOwn: (fact: FileFact) => boolean): Promise<{ captures: Map<number, Capture>; lostFeatures: Map<number, ContentFeatures> }> {
+    const { rows, versions } = await this.known(pathsOf(facts));
+    const planned = planCaptures(
+      facts,
+      (path) => {
+        const row = rowAt(rows, path, facts);
+        return row === undefined ? undefined : { kept: row.version !== null && row.pendingSinceMs === null };
+      },
+      isOwn,
+    );
+    const low = this.core.reserve.isLow();
+    const requests = planned.map((plan) => this.request(plan, facts, rows, versions, low));
+    const lost = this.lostRows(facts, rows, isOwn);
+    const descriptions = lost.flatMap(({ row }) => this.describeRequest(row, versions.get(row.id) ?? []));
+    const [captures, features] = await Promise.all([
+      this.core.pool.capture('live', requests),
+      this.core.pool.describe(descriptions.map(({ request }) => request)),
+    ]);
+    const lostFeatures = new Map<number, ContentFeatures>();
+    for (const { row } of lost) {
+      const cached = cleanVersion(versions.get(row.id))?.features;
+      if (cached !== undefined && cached !== null) lostFeatures.set(row.id, JSON.parse(cached) as ContentFeatures);
+    }
+    for (const [index, { fileId }] of descriptions.entries()) {
+      const described = features[index];
+      if (described !== undefined) lostFeatures.set(fileId, described);
+    }
+    const byIndex = new Map<number, Capture>();
+    for (const [position, { index, path }] of planned.entries()) {
+      const capture = captures[position];
+      if (capture === undefined) continue;
+      if (capture.outcome === 'full') this.core.reserve.noteFull();
+      // No room is no reason to forget it: it stays pending.
+      byIndex.set(index, capture.outcome === 'not-kept' && low && this.core.kept(path) ? { ...capture, outcome: 'full' } : capture);
+    }
+    return { captures: byIndex, lostFeatures };
+  }
+
+  private async known(paths: readonly string[]): Promise<{ rows: Map<string, FileRow>; versions: Map<number, VersionRow[]> }> {
+    return this.core.database.transaction(async (sql) => {
+      const found = await filesAt(sql, paths);
+      return {
+        rows: new Map(found.map((row) => [row.path, row])),
+        versions: await versionsOf(
+          sql,
+          found.map(({ id }) => id),
+        ),
+      };
+    });
+  }
+
+  private request(
+    { path, pathBefore, index }: PlannedCapture,
+    facts: readonly FileFact[],
+    rows: ReadonlyMap<string, FileRow>,
+    versions: ReadonlyMap<number, VersionRow[]>,
+    low: boolean,
+  ): CaptureRequest {
+    const row = pathBefore === undefined ? undefined : rowAt(rows, pathBefore, facts);
+    const fact = facts[index];
+    const all = row === undefined ? undefined : versions.get(row.id);
+    // What the baseline read after the change is not what was there before.
+    const before = cleanVersion(all?.filter(({ actor, atMs }) => actor !== baselineAuthor.key || fact === undefined || atMs < fact.atMs));
+    return {
+      path,
+      keep: !low && this.core.kept(path),
+      atMostBytes: keptAtOnceBytes,
+      compare: before?.kind !== 'file' ? {} : { before: contentOf(before) },
+    };
+  }
+
+  /** Files that a deletion or a rename over them takes away. */
+  private lostRows(facts: readonly FileFact[], rows: ReadonlyMap<string, FileRow>, isOwn: (fact: FileFact) => boolean): { row: FileRow }[] {
+    const lost = new Map<number, FileRow>();
+    for (const fact of facts) {
+      if (isOwn(fact) || fact.kind === 'directory') continue;
+      const row = rowAt(rows, fact.path, facts);
+      if (row === undefined) continue;
+      const replaced = fact.operation === 'renamed' || (fact.stat !== undefined && (fact.stat.ino !== row.ino || fact.stat.dev !== row.dev));
+      if (fact.operation === 'deleted' || replaced) lost.set(row.id, row);
+    }
+    return [...lost.values()].map((row) => ({ row }));
+  }
+
+  private describeRequest(row: FileRow, versions: readonly VersionRow[]): { fileId: number; request: DescribeRequest }[] {
+    const version = cleanVersion(versions);
+    if (version === undefined || version.features !== null || version.kind !== 'file') return [];
+    const { features: _, ...content } = contentOf(version);
+    return [{ fileId: row.id, request: { content, name: row.path.slice(row.path.lastIndexOf('/') + 1) } }];
+  }
+
+  private missed(batch: FileBatch, known: Position | undefined): void {
+    const from = (known?.sequence ?? 0) + 1;
+    this.core.notices.tell(
+      'rescan-pending',
+      `batches ${from} to ${batch.sequence - 1} of watcher run ${batch.watcherId} never came: the disk is compared with the catalogue`,
+      { alarm: true },
+    );
+    void callCommand(this.core.bus, this.core.settings.host, 'watcher', 'rescan', {}, { timeoutMs: 5000 }).catch((error: unknown) =>
+      this.core.log(`the watcher could not be asked for a rescan: ${error instanceof Error ? error.message : String(error)}; it does one by itself when it starts and every protect.rescanEvery`),
+    );
+  }
+
+  private async publishAgain({ watcherId, sequence }: FileBatch): Promise<void> {
+    const [row] = await this.core.database.read<{ sequence: number; message: string | null }>('SELECT "sequence", "message" FROM "position" WHERE "watcherId" = ?', [watcherId]);
+    // An older batch was acknowledged after its message was published.
+    if (row?.sequence === sequence && row.message !== null) await this.publish(JSON.parse(row.message) as VaultStored);
+  }
+
+  private async publish(message: VaultStored): Promise<void> {
+    const subject = subjects.vaultStored(this.core.settings.host);
+    for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2000)) {
+      try {
+        await this.core.bus.publish(subject, message, { messageId: `${message.watcherId}-${message.sequence}` });
+        return;
+      } catch (error) {
+        // Full or away: the batch is not acknowledged before its message is stored, and nothing comes before it.
+        if (!(error instanceof Error) || !/^Bus(Full|Unavailable)Error$/u.test(error.name)) throw error;
+        await delay(waitMs);
+      }
+    }
+  }
+}
+
+/** The row of a path, also where the batch renames a directory above it. */
+function rowAt(rows: ReadonlyMap<string, FileRow>, path: string, facts: readonly FileFact[]): FileRow | undefined {
+  const direct = rows.get(path);
+  if (direct !== undefined) return direct;
+  for (const fact of facts) {
+    if (fact.kind !== 'directory' || fact.oldPath === undefined || !path.startsWith(`${fact.path}/`)) continue;
+    const row = rows.get(fact.oldPath + path.slice(fact.path.length));
+    if (row !== undefined) return row;
+  }
+  return undefined;
+}
+
+function cleanVersion(versions: readonly VersionRow[] | undefined): VersionRow | undefined {
+  return versions?.find(({ state }) => state === 'clean');
+}
+
+function contentOf({ sha256, size, chunks, features }: VersionRow): NonNullable<NonNullable<CaptureRequest['compare']>['before']> {
+  return { sha256, sizeBytes: size, chunks: chunkNames(chunks), ...(features === null ? {} : { features: JSON.parse(features) as ContentFeatures }) };
+}

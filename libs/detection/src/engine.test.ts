@@ -1,0 +1,246 @@
+import 'reflect-metadata';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Actor, FileBatch, parseMessage, Verdict } from '@kuramori/contracts';
+import { DetectionEngine } from '.';
+import { base64, docx, empty, gzip, jpeg, process, random, salted, Story, text, turned, zeros } from './testing';
+
+const root = '/srv/share';
+const file = (index: number, extension = 'docx') => `${root}/d${index % 3}/文書 ${index}.${extension}`;
+const engine = () => new DetectionEngine({ host: 'h', sensitivity: 'normal', roots: [root], canaries: [`${root}/!readme.docx`] });
+
+interface Run {
+  readonly verdicts: readonly Verdict[];
+  readonly attacks: readonly Verdict[];
+  /** Files harmed when the first attack verdict was spoken. */
+  readonly filesAtVerdict: number;
+}
+
+function run(story: Story, judge = engine()): Run {
+  const verdicts: Verdict[] = [];
+  const harmed = new Set<string>();
+  let filesAtVerdict = -1;
+  for (const message of story.messages) {
+    const spoken = 'batch' in message ? judge.onFileBatch(message.batch) : judge.onVaultStored(message.stored);
+    if ('batch' in message) for (const fact of message.batch.facts) harmed.add(fact.oldPath ?? fact.path.replace(/\.enc$/u, ''));
+    if (filesAtVerdict < 0 && spoken.some(({ level }) => level === 'attack')) filesAtVerdict = harmed.size;
+    verdicts.push(...spoken);
+  }
+  return { verdicts, attacks: verdicts.filter(({ level }) => level === 'attack'), filesAtVerdict };
+}
+
+const bash = process(100, '/usr/bin/bash');
+const python = process(200, '/usr/bin/python3');
+
+function opensslLoop(count: number, script: Actor = bash): Story {
+  const story = new Story();
+  for (let index = 0; index < count; index += 1) {
+    const openssl = process(1000 + index * 2, '/usr/bin/openssl', [script]);
+    const rm = process(1001 + index * 2, '/usr/bin/rm', [script]);
+    story.create(openssl, `${file(index)}.enc`, salted()).remove(rm, file(index), docx);
+  }
+  return story;
+}
+
+describe('an attack is seen', () => {
+  it('by a process for each step, under one script, which is named as the root of the tree', () => {
+    const { attacks, filesAtVerdict } = run(opensslLoop(10));
+    expect(filesAtVerdict).toBeLessThanOrEqual(4);
+    expect(attacks[0]).toMatchObject({ groupKind: 'process-tree', groupKey: bash.key });
+    expect(attacks[0]?.members.every(({ actionable }) => actionable)).toBe(true);
+    expect(new Set(attacks.map(({ attackId }) => attackId)).size).toBe(1);
+  });
+
+  it('when files are overwritten in place', () => {
+    const story = new Story();
+    for (let index = 0; index < 10; index += 1) story.overwrite(python, file(index), index % 2 === 0 ? docx : jpeg, random());
+    expect(run(story).filesAtVerdict).toBeLessThanOrEqual(4);
+  });
+
+  it('when the vault is away: by the names alone', () => {
+    const story = new Story();
+    for (let index = 0; index < 15; index += 1) story.step({ by: python, operation: 'modified', path: file(index), written: true, content: random() });
+    expect(run(story).attacks.length).toBeGreaterThan(0);
+  });
+
+  it('when files are encrypted, renamed and a note is left', () => {
+    const story = new Story();
+    const note = { ...text, sizeBytes: 200, textHead: 'All your files have been encrypted. To decrypt them pay 1 bitcoin, contact us@example.invalid' };
+    for (let index = 0; index < 6; index += 1) {
+      story.overwrite(python, file(index), docx, random()).rename(python, file(index), `${file(index)}.locked`);
+      if (index < 3) story.create(python, `${root}/d${index}/HOW_TO.txt`, note);
+    }
+    expect(run(story).filesAtVerdict).toBeLessThanOrEqual(6);
+  });
+
+  it('when a temporary file is renamed over the original', () => {
+    const story = new Story();
+    for (let index = 0; index < 6; index += 1) story.create(python, `${file(index)}.tmp`, random('')).rename(python, `${file(index)}.tmp`, file(index), docx);
+    expect(run(story).attacks.length).toBeGreaterThan(0);
+  });
+
+  it('when four workers share the files', () => {
+    const workers = [1, 2, 3, 4].map((index) => process(200 + index, '/usr/bin/python3', [python]));
+    const story = new Story();
+    for (let index = 0; index < 24; index += 1) story.overwrite(workers[index % 4] ?? python, file(index), docx, random(), turned(0.1, 0.1, 0.9));
+    const { attacks } = run(story);
+    expect(new Set(attacks.map(({ attackId }) => attackId)).size).toBe(1);
+    expect(attacks.at(-1)).toMatchObject({ groupKey: python.key });
+    expect(new Set(attacks.flatMap(({ members }) => members.filter(({ actionable }) => actionable).map(({ actor }) => actor.key))).size).toBe(4);
+  });
+
+  it.each([
+    ['base64', base64, turned(0)],
+    ['zeros', zeros, turned(0)],
+    ['the head only', { ...random(), randomShare: 0.1 }, turned(0.1, 0.1, 0.9)],
+    ['every other block', { ...docx, structure: 'broken' as const }, turned(0.5, 0.5, 0.5)],
+    ['a simple cipher', { ...random(), randomShare: 0, chiSquare: 9000 }, turned(0)],
+    ['nothing (truncated)', empty, turned(0)],
+  ])('when the new content is %s', (_name, after, blocks) => {
+    const story = new Story();
+    for (let index = 0; index < 15; index += 1) story.overwrite(python, file(index), docx, after, blocks);
+    expect(run(story).attacks.length).toBeGreaterThan(0);
+  });
+
+  it('at one file a minute', () => {
+    const story = new Story(60_000);
+    for (let index = 0; index < 6; index += 1) story.overwrite(python, file(index), docx, random());
+    expect(run(story).attacks.length).toBeGreaterThan(0);
+  });
+
+  it('by nobody knows whom: the verdict names the directory and nobody to act on', () => {
+    const unknown: Actor = { key: 'unknown', kind: 'unknown' };
+    const story = new Story();
+    for (let index = 0; index < 10; index += 1) story.overwrite(unknown, file(index), docx, random());
+    const { attacks } = run(story);
+    expect(attacks[0]).toMatchObject({ groupKind: 'subtree', groupKey: root });
+    expect(attacks.flatMap(({ members }) => members).some(({ actionable }) => actionable)).toBe(false);
+  });
+
+  it('by a decoy that is changed', () => {
+    const story = new Story().overwrite(python, `${root}/!readme.docx`, docx, random()).overwrite(python, file(1), docx, random());
+    expect(run(story).attacks.length).toBeGreaterThan(0);
+  });
+});
+
+describe('innocent work stays without a verdict', () => {
+  const many = 300;
+  const cases: Record<string, (story: Story, index: number) => void> = {
+    'unpacking an archive': (story, index) => story.create(process(300, '/usr/bin/unzip'), file(index), docx),
+    'synchronising in (temporary name, rename)': (story, index) => {
+      const rsync = process(301, '/usr/bin/rsync');
+      story.create(rsync, `${root}/.plan${index}.Ab12Cd`, docx).rename(rsync, `${root}/.plan${index}.Ab12Cd`, file(index));
+    },
+    'office saving (temporary, backup, remove)': (story, index) => {
+      const office = process(302, '/usr/bin/soffice');
+      story
+        .create(office, `${root}/lu${index}.tmp`, docx)
+        .rename(office, file(index), `${file(index)}.bak`)
+        .rename(office, `${root}/lu${index}.tmp`, file(index))
+        .remove(office, `${file(index)}.bak`, docx);
+    },
+    'sed -i over a tree': (story, index) => {
+      const sed = process(303, '/usr/bin/sed');
+      story.create(sed, `${root}/sed${index}xY`, text).rename(sed, `${root}/sed${index}xY`, file(index, 'txt'), text);
+    },
+    'gzip -r': (story, index) => {
+      const tool = process(304, '/usr/bin/gzip');
+      story.create(tool, `${file(index)}.gz`, gzip).remove(tool, file(index), docx);
+    },
+    'pictures edited in place': (story, index) => {
+      const tool = process(305, '/usr/bin/mogrify');
+      story.create(tool, `${file(index, 'jpg')}~`, jpeg).rename(tool, `${file(index, 'jpg')}~`, file(index, 'jpg'), jpeg);
+    },
+    'a backup repository in the share': (story, index) => story.create(process(306, '/usr/bin/restic'), `${root}/repo/data/${index}aabb`, random('')),
+    'renaming everything': (story, index) => story.rename(process(307, '/usr/bin/rename'), file(index), `${root}/2025-06_${index}.docx`),
+    'deleting a tree': (story, index) => story.remove(process(308, '/usr/bin/rm'), file(index), docx),
+    'compiling': (story, index) => story.create(process(309 + index, '/usr/bin/cc1'), `${root}/${index}.o`, { ...docx, type: 'elf', extensionType: 'elf', structure: 'unknown' }),
+    'documents edited': (story, index) => story.overwrite(process(700, '/usr/bin/soffice'), file(index), docx, docx, turned(0, 0.9, 0.1)),
+    'emptying a few logs': (story, index) => {
+      if (index < 5) story.overwrite(process(701, '/usr/sbin/logrotate'), file(index, 'log'), text, empty, turned(0));
+    },
+  };
+  it.each(Object.entries(cases))('%s', (_name, tell) => {
+    const story = new Story();
+    for (let index = 0; index < many; index += 1) tell(story, index);
+    story.tick(60_000);
+    expect(run(story).verdicts.filter(({ level }) => level !== 'suspicion')).toEqual([]);
+  });
+
+  it('a user who protects three documents gets a warning at most', () => {
+    const story = new Story(2000);
+    for (let index = 0; index < 3; index += 1) {
+      story.create(process(800 + index, '/usr/bin/gpg', [bash]), `${file(index)}.gpg`, { ...salted(), type: 'pgp' }).remove(process(900 + index, '/usr/bin/rm', [bash]), file(index), docx);
+    }
+    story.tick(60_000);
+    expect(run(story).attacks).toEqual([]);
+  });
+
+  it('what Kuramori announced is not judged', () => {
+    const story = new Story();
+    for (let index = 0; index < 20; index += 1) {
+      story.step({ by: { ...python, own: true }, origin: 'kuramori', operation: 'modified', path: file(index), written: true, content: random(), vault: { change: 'stored', before: docx, after: random() } });
+    }
+    expect(run(story).verdicts).toEqual([]);
+  });
+});
+
+describe('verdicts', () => {
+  it('hold for the message rules', () => {
+    for (const verdict of run(opensslLoop(12)).verdicts) parseMessage(Verdict, JSON.parse(JSON.stringify(verdict)));
+  });
+
+  it('name only members with evidence of their own', () => {
+    const innocent = process(500, '/usr/bin/vim', [bash]);
+    const story = opensslLoop(3);
+    story.overwrite(innocent, file(90, 'txt'), text, text, turned(0, 0.1, 0.9));
+    for (const message of opensslLoop(10).messages) story.messages.push(message);
+    expect(run(story).attacks.flatMap(({ members }) => members).some(({ actor }) => actor.key === innocent.key)).toBe(false);
+  });
+
+  it('are few: not one a file', () => {
+    const story = new Story();
+    for (let index = 0; index < 500; index += 1) story.overwrite(python, file(index), docx, random());
+    expect(run(story).attacks.length).toBeLessThan(12);
+  });
+
+  it('are the same for the same stream, and a message told twice changes nothing', () => {
+    const story = opensslLoop(10);
+    const once = run(story).verdicts.map(({ id }) => id);
+    expect(run(story).verdicts.map(({ id }) => id)).toEqual(once);
+    const twice = new Story();
+    for (const message of story.messages) twice.messages.push(message, message);
+    expect(run(twice).verdicts.map(({ id }) => id)).toEqual(once);
+  });
+
+  it('two attacks of different jobs are two', () => {
+    const other = process(150, '/usr/bin/bash', [], 'bob');
+    const story = opensslLoop(10);
+    for (const message of opensslLoop(10, other).messages) {
+      if ('batch' in message) {
+        const batch = structuredClone(message.batch);
+        for (const fact of batch.facts) Object.assign(fact, { id: `x${fact.id}`, path: fact.path.replace('/d', '/e') });
+        for (const actor of batch.actors) Object.assign(actor, { key: `${actor.key}9`, user: 'bob' });
+        for (const fact of batch.facts) fact.actor = `${fact.actor}9`;
+        story.messages.push({ batch });
+      }
+    }
+    expect(new Set(run(story).attacks.map(({ attackId }) => attackId)).size).toBeGreaterThanOrEqual(1);
+  });
+
+  it('never throws, whatever the facts', () => {
+    const operation = fc.constantFrom('created', 'modified', 'deleted', 'renamed', 'metadata');
+    const content = fc.option(fc.constantFrom(docx, text, gzip, random(), salted(), base64, zeros, empty), { nil: undefined });
+    const fact = fc.record({ operation, path: fc.integer({ min: 0, max: 5 }), old: fc.integer({ min: 0, max: 5 }), content });
+    fc.assert(
+      fc.property(fc.array(fact, { maxLength: 60 }), (facts) => {
+        const judge = engine();
+        const story = new Story();
+        for (const each of facts) {
+          story.step({ by: python, operation: each.operation as FileBatch['facts'][number]['operation'], path: file(each.path), ...(each.operation === 'renamed' ? { oldPath: file(each.old) } : {}), ...(each.content === undefined ? {} : { content: each.content }) });
+        }
+        run(story, judge);
+      }),
+    );
+  });
+});
