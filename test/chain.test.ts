@@ -100,7 +100,7 @@ describe.each(attacks)('an attack with %s', (script) => {
     await installation.explained(() =>
       waitFor('the services are up and the baseline has begun', 30_000, async () => {
         const status = await installation.status();
-        return status.services['watcher']?.status === 'healthy' && status.protection.files > 0;
+        return status.services.watcher?.status === 'healthy' && status.protection.files > 0;
       }),
     );
     const attack = run(attackScript(script), [installation.share]);

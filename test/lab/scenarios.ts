@@ -16,7 +16,7 @@ if (values.help || values.corpus === undefined || positionals.length === 0) {
   process.stderr.write('usage: npm run lab -- --corpus DIR [--settle SECONDS] [--timeout SECONDS] [--sensor auto|fanotify|chokidar] SCRIPT…\n');
   process.exit(values.help ? 0 : 2);
 }
-const { corpus } = values;
+const corpus: string = values.corpus;
 const timeoutMs = Number(values.timeout) * 1000;
 const settleMs = Number(values.settle) * 1000;
 const sensor = values.sensor === 'fanotify' || values.sensor === 'chokidar' ? values.sensor : 'auto';
@@ -37,7 +37,7 @@ async function runScenario(script: string): Promise<Outcome> {
   const kind = /^# kind: (\w+)/mu.exec(readFileSync(script, 'utf8'))?.[1] ?? 'unknown';
   const installation = await Installation.create({ projectRoot: process.cwd(), sensor });
   try {
-    cpSync(corpus ?? '', installation.share, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    cpSync(corpus, installation.share, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
     const before = takeManifest(installation.share);
     installation.start();
     await installation.ready(180_000);

@@ -45,7 +45,7 @@ for (const entry of readdirSync(directory, { recursive: true, withFileTypes: tru
   describeMs += performance.now() - startedMs;
   const row = good.get(before.type) ?? {};
   row[before.structure] = (row[before.structure] ?? 0) + 1;
-  if (before.randomShare > 0.9) row['random'] = (row['random'] ?? 0) + 1;
+  if (before.randomShare > 0.9) row.random = (row.random ?? 0) + 1;
   good.set(before.type, row);
   if (before.structure === 'broken') broken.push(`${before.type}/${before.extensionType} ${path.join(entry.parentPath, entry.name)}`);
   if (before.structure === 'encrypted') continue;

@@ -92,7 +92,7 @@ function similarityOf(before: readonly ContentWindow[], after: readonly ContentW
 }
 
 function equal(a: Uint8Array, b: Uint8Array | undefined): boolean {
-  return b !== undefined && a.length === b.length && same(a, b, 0, a.length);
+  return a.length === b?.length && same(a, b, 0, a.length);
 }
 
 /** FNV-1a over 32 bytes at every position whose rolling sum says so (about one in 32). */

@@ -68,17 +68,17 @@ function schemas(comments: ReadonlyMap<string, string>): Record<string, Schema> 
   }) as Record<string, Schema>;
   for (const [name, schema] of Object.entries(made)) {
     const description = comments.get(name);
-    if (description !== undefined && description !== '') schema['description'] = description;
+    if (description !== undefined && description !== '') schema.description = description;
     for (const [field, property] of Object.entries(schema.properties ?? {})) {
       const text = comments.get(`${name}.${field}`);
       if (text === undefined || text === '') continue;
       // Siblings of $ref are ignored by some readers: wrap it.
       const { $ref } = property;
       if (typeof $ref === 'string') {
-        delete property['$ref'];
-        property['allOf'] = [{ $ref }];
+        delete property.$ref;
+        property.allOf = [{ $ref }];
       }
-      property['description'] = text;
+      property.description = text;
     }
   }
   return made;
@@ -94,9 +94,9 @@ export function asyncApiDocument(sourceDirectory: string): string {
     if (all[name] === undefined) throw new Error(`no schema for ${name}: has the class validation rules?`);
     messages[name] = { name, contentType: 'application/json', payload: { $ref: `#/components/schemas/${name}` } };
   };
-  const parameters = (address: string) =>
+  const parameters = (address: string): Record<string, object> =>
     Object.fromEntries(
-      [...address.matchAll(/\{(\w+)\}/gu)].map(([, name]) => [
+      [...address.matchAll(/\{(\w+)\}/gu)].map(([, name = '']): [string, object] => [
         name,
         { description: name === 'host' ? 'The protected server, characters outside A-Za-z0-9_- as _.' : 'What happened.' },
       ]),

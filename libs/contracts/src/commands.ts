@@ -4,9 +4,9 @@ import { ArrayMaxSize, IsArray, IsBoolean, IsIn, IsInt, IsNumber, IsOptional, Is
 import { Incident } from './incident';
 
 /** Every command answers with this around its result: an expected failure is a value, not a lost reply. */
-export class CommandReply<T = unknown> {
+export class CommandReply {
   ok: boolean;
-  result?: T;
+  result?: unknown;
   /** What was wrong, naming the field, and what to do; only when `ok` is false. */
   error?: string;
   /** `invalid` → exit status 2, `not-found` and `failed` → 1. */

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Actor, FileBatch, parseMessage, Verdict } from '@kuramori/contracts';
+import { type Actor, type FileOperation, parseMessage, Verdict } from '@kuramori/contracts';
 import { DetectionEngine } from '.';
 import { base64, docx, empty, gzip, jpeg, process, random, salted, Story, text, turned, zeros } from './testing';
 
@@ -237,7 +237,7 @@ describe('verdicts', () => {
         const judge = engine();
         const story = new Story();
         for (const each of facts) {
-          story.step({ by: python, operation: each.operation as FileBatch['facts'][number]['operation'], path: file(each.path), ...(each.operation === 'renamed' ? { oldPath: file(each.old) } : {}), ...(each.content === undefined ? {} : { content: each.content }) });
+          story.step({ by: python, operation: each.operation as FileOperation, path: file(each.path), ...(each.operation === 'renamed' ? { oldPath: file(each.old) } : {}), ...(each.content === undefined ? {} : { content: each.content }) });
         }
         run(story, judge);
       }),

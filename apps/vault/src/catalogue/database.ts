@@ -93,7 +93,10 @@ export class Database {
   }
 
   private readonly sql: Sql = {
-    query: async <Row>(sql: string, parameters: readonly unknown[] = []) => (await this.runner.query<Row[] | undefined>(sql, [...parameters])) ?? [],
+    query: async <Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> => {
+      const result: unknown = await this.runner.query(sql, [...parameters]);
+      return Array.isArray(result) ? (result as Row[]) : [];
+    },
   };
 
   private async inTurn<T>(work: () => Promise<T>): Promise<T> {

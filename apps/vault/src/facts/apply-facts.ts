@@ -53,7 +53,7 @@ class FactApplier {
       case 'modified':
         return this.applyWrite(fact, index);
       case 'deleted':
-        return this.applyDelete(fact);
+        { this.applyDelete(fact); return; }
       case 'renamed':
         return this.applyRename(fact, index);
       case 'metadata':

@@ -45,12 +45,7 @@ export class Rescanner {
       await this.running;
       return;
     }
-    this.running = (async () => {
-      do {
-        this.again = false;
-        await this.scan();
-      } while (this.again && !this.stopped);
-    })();
+    this.running = this.scanWhileWished();
     try {
       await this.running;
     } finally {
@@ -65,6 +60,13 @@ export class Rescanner {
   async stop(): Promise<void> {
     this.stopped = true;
     await this.running?.catch(() => undefined);
+  }
+
+  private async scanWhileWished(): Promise<void> {
+    do {
+      this.again = false;
+      await this.scan();
+    } while (this.again && !this.stopped);
   }
 
   private async scan(): Promise<void> {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { JsMsg } from 'nats';
 import type { ConsumerDeclaration } from '@kuramori/contracts';
 import { type BusSubscription, PermanentMessageError, type ReceivedMessage } from '../bus';
-import { toReceived } from './nats-bus';
+import { toReceived } from './wire';
 
 export interface ConsumerCounters {
   handled: number;
@@ -61,15 +61,16 @@ export class DurableConsumer implements BusSubscription {
   private async handle(message: JsMsg): Promise<void> {
     const { signal } = this.stopping;
     this.counters.pending = message.info.pending;
-    let attempts = message.info.redeliveryCount - 1;
+    let attempts = message.info.deliveryCount - 1;
     // The server gives a silent message to the next one who asks: tell it that this one is being worked on.
     const heartbeat = setInterval(() => message.working(), this.declaration.ackWaitMs / 3);
     try {
       for (;;) {
         attempts += 1;
         if (attempts > 1) this.counters.redelivered += 1;
-        const received = toReceived(message, Math.max(1, attempts));
+        const received = this.receive(message, attempts);
         try {
+          if (received.body === undefined) throw new PermanentMessageError('the message is no JSON');
           await this.handler(received);
           message.ack();
           this.counters.handled += 1;
@@ -88,6 +89,15 @@ export class DurableConsumer implements BusSubscription {
       }
     } finally {
       clearInterval(heartbeat);
+    }
+  }
+
+  /** Bytes that are no JSON have no body: they can never be handled. */
+  private receive(message: JsMsg, attempts: number): ReceivedMessage {
+    try {
+      return toReceived(message, Math.max(1, attempts));
+    } catch {
+      return { subject: message.subject, body: undefined, streamSequence: message.seq, storedAtMs: 0, deliveryCount: Math.max(1, attempts) };
     }
   }
 

@@ -32,7 +32,7 @@ class Server {
   }
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     const { child } = this;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     await ended;
@@ -63,7 +63,9 @@ busContract('the NATS bus', async () => {
     request: (...args) => operator.request(...args),
     respond: (...args) => vault.respond(...args),
     figures: () => vault.figures(),
-    drain: async () => void (await Promise.all([vault.drain(), watcher.drain(), detector.drain(), operator.drain()])),
+    drain: async () => {
+      await Promise.all([vault.drain(), watcher.drain(), detector.drain(), operator.drain()]);
+    },
   };
   return { bus, close: () => server.dispose() };
 });

@@ -19,6 +19,7 @@ import {
 import { type ConsumerDeclaration, deadLetters, deadLetterSubject, type StreamDeclaration } from '@kuramori/contracts';
 import { type Bus, type BusFigures, BusFullError, type BusSubscription, BusUnavailableError, type ReceivedMessage } from '../bus';
 import { type ConsumerCounters, DurableConsumer } from './durable-consumer';
+import { decode, encode, toReceived } from './wire';
 
 export interface NatsBusOptions {
   readonly url: string;
@@ -33,21 +34,6 @@ export interface NatsBusOptions {
 const duplicateWindowMs = 120_000;
 const publishTimeoutMs = 5000;
 const readBatch = 64;
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const encode = (message: object) => encoder.encode(JSON.stringify(message));
-export const decode = (data: Uint8Array): unknown => JSON.parse(decoder.decode(data));
-
-export function toReceived(message: JsMsg, deliveryCount: number): ReceivedMessage {
-  return {
-    subject: message.subject,
-    body: decode(message.data),
-    streamSequence: message.seq,
-    storedAtMs: Math.floor(message.info.timestampNanos / 1_000_000),
-    deliveryCount,
-  };
-}
 
 function toStreamConfig(declaration: StreamDeclaration): Partial<StreamConfig> & { name: string } {
   return {
@@ -238,7 +224,7 @@ export class NatsBus implements Bus {
         await manager.streams.add(toStreamConfig(declaration));
         return;
       } catch (error) {
-        if (error instanceof NatsError && /already in use/u.test(error.message)) return;
+        if (error instanceof NatsError && error.message.includes('already in use')) return;
         // JetStream needs a moment after the server's start.
         if (attempt >= 50) throw new BusUnavailableError(`stream ${declaration.name} can't be made: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
         await delay(100);

@@ -27,6 +27,7 @@ export class JetStreamClient extends ClientProxy {
     await this.bus.drain();
   }
 
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the signature is Nest's
   override unwrap<T>(): T {
     return this.bus as T;
   }

@@ -9,7 +9,7 @@ import { type Bus, type BusSubscription, PermanentMessageError, type ReceivedMes
 export class BusContext extends BaseRpcContext<[ReceivedMessage | undefined]> {
   /** Absent for commands. */
   get message(): ReceivedMessage | undefined {
-    return this.getArgByIndex(0);
+    return this.getArgs()[0];
   }
 }
 
@@ -57,6 +57,7 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
     // The bus has no events of its own for Nest: its figures say how it is.
   }
 
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the signature is Nest's
   override unwrap<T>(): T {
     return this.bus as T;
   }
@@ -83,7 +84,8 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
 
   private async run(handler: MessageHandler, body: unknown, context: BusContext): Promise<unknown> {
     const result: unknown = await handler(body, context);
-    return lastValueFrom(this.transformToObservable(result), { defaultValue: undefined });
+    const stream: Observable<unknown> = this.transformToObservable(result);
+    return lastValueFrom(stream, { defaultValue: undefined });
   }
 
   private async handleMessage(handler: MessageHandler, message: ReceivedMessage): Promise<void> {

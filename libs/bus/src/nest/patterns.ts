@@ -3,7 +3,7 @@ import type { commandNames, ConsumerDeclaration, ServiceName } from '@kuramori/c
 
 /** A controller method that handles each message of a durable consumer; it is acknowledged when the method's promise resolves. */
 export function onStream(declaration: ConsumerDeclaration): MethodDecorator {
-  return EventPattern(declaration.durable) as MethodDecorator;
+  return EventPattern<string>(declaration.durable) as MethodDecorator;
 }
 
 /** A controller method that answers a command of its service; what it returns becomes the reply's `result`. */

@@ -1,4 +1,4 @@
-/** The C library through koffi: synchronous calls (0.4 µs each), for threads of our own. permission-group.ts holds those that only the guard needs. */
+/** The C library through koffi: synchronous calls (0.4 µs each), for threads of our own. The one home of their prototypes. */
 import koffi from 'koffi';
 
 const libc = koffi.load('libc.so.6');
@@ -13,7 +13,12 @@ const calls = {
   read: call<[number, Buffer, number], number | bigint>('long read(int fd, void *buffer, ulong length)'),
   recv: call<[number, Buffer, number, number], number | bigint>('long recv(int fd, void *buffer, ulong length, int flags)'),
   send: call<[number, Buffer, number, number], number | bigint>('long send(int fd, const void *buffer, ulong length, int flags)'),
+  write: call<[number, Buffer, number], number | bigint>('long write(int fd, const void *buffer, ulong length)'),
   close: call<[number], number>('int close(int fd)'),
+  ioctl: call<[number, number, number], number>('int ioctl(int fd, ulong request, int argument)'),
+  copyFileRange: call<[number, null, number, null, number, number], number | bigint>(
+    'long copy_file_range(int from, void *fromOffset, int to, void *toOffset, ulong length, uint flags)',
+  ),
   socket: call<[number, number, number], number>('int socket(int domain, int type, int protocol)'),
   bind: call<[number, Buffer, number], number>('int bind(int fd, const void *address, uint length)'),
   setsockopt: call<[number, number, number, Buffer, number], number>('int setsockopt(int fd, int level, int name, const void *value, uint length)'),
@@ -44,7 +49,7 @@ export function checked(name: string, result: number | bigint): number {
 
 export const zeroTerminated = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.from([0])]);
 
-export const { fanotifyInit, fanotifyMark, poll, read, recv, send, close, socket, bind, setsockopt, openByHandleAt } = calls;
+export const { copyFileRange, fanotifyInit, fanotifyMark, ioctl, poll, read, recv, write, send, close, socket, bind, setsockopt, openByHandleAt } = calls;
 
 /** The filesystem id as fanotify reports it (8 bytes, hex). */
 export function filesystemId(path: Buffer): string {

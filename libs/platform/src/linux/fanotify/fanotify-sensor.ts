@@ -46,7 +46,7 @@ export class FanotifySensor implements FileSensor {
   ) {}
 
   async start(roots: readonly string[], ignore: readonly string[], listener: SensorListener): Promise<void> {
-    const worker = new Worker(this.workerUrl, { workerData: { roots, ignore, dataDir: this.dataDir, stop: this.stopFlag.buffer as SharedArrayBuffer } satisfies WorkerInput });
+    const worker = new Worker(this.workerUrl, { workerData: { roots, ignore, dataDir: this.dataDir, stop: this.stopFlag.buffer } satisfies WorkerInput });
     this.worker = worker;
     await new Promise<void>((resolve, reject) => {
       worker.once('error', (error) => reject(new SensorUnavailableError(`fanotify: ${error instanceof Error ? error.message : String(error)}`)));

@@ -5,7 +5,8 @@ import path from 'node:path';
 import type { FileStat } from '@kuramori/contracts';
 import { OwnProcesses } from '../../own-processes';
 import { fsPath, pathFromBytes, pathToBytes } from '../../path-text';
-import { copyFileRange, cloneFile, type OpenRequest, PermissionGroup, SystemCallError } from './permission-group';
+import { close, SystemCallError } from '../libc';
+import { cloneFile, copyInKernel, type OpenRequest, PermissionGroup } from './permission-group';
 import { ensureSpoolDirectories, isOnSystemFilesystem, spoolDirectoryFor, type SpooledCopy } from './spool';
 
 export interface GuardOptions {
@@ -84,7 +85,7 @@ export class GuardThread {
       // Finite, so that the thread stays stoppable.
       this.group.serve(100, (request) => this.answer(request));
     }
-    closeSync(this.group.fd);
+    close(this.group.fd);
   }
 
   /** On the system's own filesystem only the directories below the root are marked, never the filesystem. */
@@ -112,7 +113,7 @@ export class GuardThread {
       this.figures.add('copyFailed');
       return true;
     } finally {
-      closeSync(fd);
+      close(fd);
     }
   }
 
@@ -130,7 +131,7 @@ export class GuardThread {
     if (pid === process.pid) return true;
     const candidate = this.own.list().find((known) => known.pid === pid);
     // Pids are reused: the registered start time decides.
-    return candidate !== undefined && candidate.startTime === startTimeOf(candidate.pid);
+    return candidate?.startTime === startTimeOf(pid);
   }
 
   private save(fd: number): boolean {
@@ -206,7 +207,7 @@ export class GuardThread {
     let position = 0;
     while (left > 0) {
       if (performance.now() > endMs) return false;
-      let copied = inKernel ? copyFileRange(from, to, Math.min(left, copyChunkBytes)) : -1;
+      let copied = inKernel ? copyInKernel(from, to, Math.min(left, copyChunkBytes)) : -1;
       if (copied < 0) {
         inKernel = false;
         copied = readSync(from, this.buffer, 0, Math.min(left, this.buffer.length), position);

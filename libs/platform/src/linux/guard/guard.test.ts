@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { promisify } from 'node:util';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -58,7 +59,7 @@ async function guarded(options: { onFailure?: (reason: string) => void; spoolLim
 }
 
 /** Another process does it: the guard lets its own process pass. */
-const shell = (command: string, ...args: string[]) => spawnSync('/bin/sh', ['-c', command, 'sh', ...args], { encoding: 'utf8' });
+const shell = (command: string, ...args: string[]) => promisify(execFile)('/bin/sh', ['-c', command, 'sh', ...args]);
 
 function copies(spool: string): Map<string, string> {
   return new Map(
@@ -75,7 +76,7 @@ describe('the guard', () => {
     writeFileSync(file, 'before');
     await guard.start();
     try {
-      expect(shell('echo after > "$1"', file).status).toBe(0);
+      await shell('echo after > "$1"', file);
       expect(readFileSync(file, 'utf8')).toBe('after\n');
       expect(copies(spool).get(file)).toBe('before');
     } finally {
@@ -89,7 +90,7 @@ describe('the guard', () => {
     writeFileSync(file, 'only copy');
     await guard.start();
     try {
-      shell('cat "$1" > "$1.enc"; rm "$1"', file);
+      await shell('cat "$1" > "$1.enc"; rm "$1"', file);
       expect(copies(spool).get(file)).toBe('only copy');
     } finally {
       await guard.stop();
@@ -102,7 +103,7 @@ describe('the guard', () => {
     writeFileSync(path.join(root, 'large'), 'x'.repeat(100));
     await guard.start();
     try {
-      shell('cat "$1/small" "$1/small" "$1/large"', root);
+      await shell('cat "$1/small" "$1/small" "$1/large"', root);
       expect(copies(spool).size).toBe(1);
       expect(guard.count('copied')).toBe(1);
       expect(guard.count('spoolFull')).toBe(1);
@@ -116,7 +117,7 @@ describe('the guard', () => {
     writeFileSync(path.join(mountPoint, 'elsewhere'), 'x');
     await guard.start();
     try {
-      shell('cat "$1"', path.join(mountPoint, 'elsewhere'));
+      await shell('cat "$1"', path.join(mountPoint, 'elsewhere'));
       await waitFor('the guard to be asked', 2000, () => guard.count('asked') > 0);
       expect(copies(spool).size).toBe(0);
     } finally {
@@ -131,6 +132,7 @@ describe('the guard', () => {
     await guard.stop();
     await guard.stop();
     expect(guard.running).toBe(false);
-    expect(shell('echo 2 > "$1"', path.join(root, 'a')).status).toBe(0);
+    await shell('echo 2 > "$1"', path.join(root, 'a'));
+    expect(readFileSync(path.join(root, 'a'), 'utf8')).toBe('2\n');
   });
 });

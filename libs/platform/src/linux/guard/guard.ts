@@ -1,7 +1,7 @@
 /** Starts the guard's thread and watches over it: an open must never wait for a thread that has stopped working. */
-import { closeSync } from 'node:fs';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { type GuardCounter, GuardFigures, type GuardOptions, GuardThread } from './guard-thread';
+import { close } from '../libc';
 
 interface GuardWorkerData extends GuardOptions {
   readonly counters: SharedArrayBuffer;
@@ -97,11 +97,7 @@ export class Guard {
     this.descriptor = undefined;
     this.worker = undefined;
     // The last reference to the group: the kernel answers every waiting open with "allow".
-    try {
-      closeSync(descriptor);
-    } catch {
-      // The thread had closed it before it ended.
-    }
+    close(descriptor);
     void worker?.terminate();
     this.onFailure(reason);
   }

@@ -1,27 +1,5 @@
 /** fanotify permission groups: the few calls the guard needs, synchronous, for its own thread. Figures and traps: design notes "linux-sensor". */
-import koffi from 'koffi';
-
-const libc = koffi.load('libc.so.6');
-const fanotifyInit = libc.func('int fanotify_init(uint flags, uint event_f_flags)') as (flags: number, eventFlags: number) => number;
-const fanotifyMark = libc.func('int fanotify_mark(int fd, uint flags, uint64_t mask, int dirfd, const char *path)') as (
-  fd: number,
-  flags: number,
-  mask: bigint,
-  directoryFd: number,
-  path: Buffer,
-) => number;
-const pollCall = libc.func('int poll(void *fds, ulong n, int ms)') as (fds: Buffer, count: number, timeoutMs: number) => number;
-const readCall = libc.func('long read(int fd, void *buffer, ulong n)') as (fd: number, buffer: Buffer, length: number) => number | bigint;
-const writeCall = libc.func('long write(int fd, const void *buffer, ulong n)') as (fd: number, buffer: Buffer, length: number) => number | bigint;
-const ioctlCall = libc.func('int ioctl(int fd, ulong request, int argument)') as (fd: number, request: number, argument: number) => number;
-const copyFileRangeCall = libc.func('long copy_file_range(int in, void *inOffset, int out, void *outOffset, ulong n, uint flags)') as (
-  from: number,
-  fromOffset: null,
-  to: number,
-  toOffset: null,
-  length: number,
-  flags: number,
-) => number | bigint;
+import { atCurrentDirectory, checked, copyFileRange, fanotifyInit, fanotifyMark, ioctl, poll, read, write, zeroTerminated } from '../libc';
 
 // include/uapi/linux/fanotify.h
 const classContent = 0x04;
@@ -39,28 +17,11 @@ const eventOnChild = 0x0800_0000n;
 const queueOverflow = 0x4000n;
 const allow = 1;
 const deny = 2;
-const currentDirectory = -100;
 const largeFile = 0o100_000;
 const closeOnExecFile = 0o2_000_000;
 const ficlone = 0x4004_9409;
 const pollIn = 1;
 const metadataBytes = 24;
-
-/** A system call that said no, with the number it gave. */
-export class SystemCallError extends Error {
-  override readonly name = 'SystemCallError';
-  constructor(
-    call: string,
-    readonly errno: number,
-  ) {
-    super(`${call} failed with errno ${errno}`);
-  }
-}
-
-function checked(call: string, result: number): number {
-  if (result < 0) throw new SystemCallError(call, koffi.errno());
-  return result;
-}
 
 export interface OpenRequest {
   /** Read-only descriptor of the file about to be opened; the receiver closes it. */
@@ -103,13 +64,13 @@ export class PermissionGroup {
   }
 
   private mark(flags: number, mask: bigint, path: Buffer): void {
-    checked('fanotify_mark', fanotifyMark(this.fd, flags, mask, currentDirectory, Buffer.concat([path, Buffer.from([0])])));
+    checked('fanotify_mark', fanotifyMark(this.fd, flags, mask, atCurrentDirectory, zeroTerminated(path)));
   }
 
   /** Waits at most `timeoutMs` and hands each request to `answer`, which must return true to allow. Returns the number of requests. */
   serve(timeoutMs: number, answer: (request: OpenRequest) => boolean): number {
-    if (pollCall(this.pollFds, 1, timeoutMs) <= 0) return 0;
-    const length = Number(readCall(this.fd, this.events, this.events.length));
+    if (poll(this.pollFds, 1, timeoutMs) <= 0) return 0;
+    const length = Number(read(this.fd, this.events, this.events.length));
     let count = 0;
     for (let at = 0; at + metadataBytes <= length; ) {
       const eventBytes = this.events.readUInt32LE(at);
@@ -125,7 +86,7 @@ export class PermissionGroup {
       } finally {
         this.response.writeInt32LE(fd, 0);
         this.response.writeUInt32LE(allowed ? allow : deny, 4);
-        writeCall(this.fd, this.response, this.response.length);
+        write(this.fd, this.response, this.response.length);
       }
     }
     return count;
@@ -134,10 +95,10 @@ export class PermissionGroup {
 
 /** Shares the blocks of one file with another on the same filesystem; false where the filesystem can't. */
 export function cloneFile(from: number, to: number): boolean {
-  return ioctlCall(to, ficlone, from) === 0;
+  return ioctl(to, ficlone, from) === 0;
 }
 
 /** Copies inside the kernel from both descriptors' positions. @returns bytes copied, 0 at the end, -1 where the two filesystems don't allow it */
-export function copyFileRange(from: number, to: number, length: number): number {
-  return Number(copyFileRangeCall(from, null, to, null, length, 0));
+export function copyInKernel(from: number, to: number, length: number): number {
+  return Number(copyFileRange(from, null, to, null, length, 0));
 }
