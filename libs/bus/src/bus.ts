@@ -37,6 +37,8 @@ export interface ConsumerFigures {
   readonly deadLetters: number;
   /** Messages of the stream not yet delivered to this consumer, as last heard. */
   readonly pending: number;
+  /** Why no message can be taken just now; absent when all is well. */
+  readonly problem?: string;
 }
 
 export interface BusFigures {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -21,7 +21,9 @@ it('a log takes no more than two files of its size, and keeps the newest lines',
 });
 
 it('a log that can not be written counts what it drops and goes on', () => {
-  const log = new ServiceLog('/proc/nowhere', 'vault');
+  const inTheWay = path.join(directory, 'file');
+  writeFileSync(inTheWay, '');
+  const log = new ServiceLog(path.join(inTheWay, 'log'), 'vault');
   log.write('lost');
   log.write('lost too');
   expect(log.droppedLines).toBe(2);

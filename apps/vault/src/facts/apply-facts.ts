@@ -40,12 +40,8 @@ class FactApplier {
   ) {}
 
   async apply(fact: FileFact, index: number): Promise<void> {
-    if (this.context.isOwn(fact)) {
-      // The restore itself brought the catalogue up to date.
-      const row = this.set.at(fact.path);
-      if (row !== undefined) this.enter(fact, row, { fromVersion: row.version, toVersion: row.version });
-      return;
-    }
+    // A restore brings catalogue and journal up to date by itself: its facts are not entered twice (rules.md 17).
+    if (this.context.isOwn(fact)) return;
     if (fact.kind === 'directory') return this.applyToDirectory(fact);
     if (fact.kind === 'other') return;
     switch (fact.operation) {
@@ -53,7 +49,8 @@ class FactApplier {
       case 'modified':
         return this.applyWrite(fact, index);
       case 'deleted':
-        { this.applyDelete(fact); return; }
+        this.applyDelete(fact);
+        return;
       case 'renamed':
         return this.applyRename(fact, index);
       case 'metadata':
@@ -292,7 +289,7 @@ class FactApplier {
       path: fact.path,
       oldPath: fact.oldPath ?? null,
       actor: fact.actor,
-      origin: this.context.isOwn(fact) ? 'kuramori' : 'external',
+      origin: 'external',
       fileId: row.id,
       fromVersion: null,
       toVersion: null,

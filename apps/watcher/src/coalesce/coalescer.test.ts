@@ -75,8 +75,8 @@ describe('the coalescer', () => {
         const coalescer = new Coalescer();
         const changes = [...coalescer.add(events.map(({ path, actor, what }) => event(path, what, actor)), 0), ...coalescer.flush(1)];
         for (const path of paths) {
-          const last = events.findLast((each) => each.path === path);
-          const writes = last?.what.modified === true || last?.what.closedAfterWrite === true;
+          const last = events.findLast((each) => each.path === path || each.what.oldPath === path);
+          const writes = last?.what.oldPath === undefined && (last?.what.modified === true || last?.what.closedAfterWrite === true);
           if (writes) expect(changes.some((change) => change.path === path && (change.operation === 'modified' || change.operation === 'created'))).toBe(true);
         }
         expect(coalescer.flush(2_000_000).length).toBeGreaterThanOrEqual(0);

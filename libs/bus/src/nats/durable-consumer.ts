@@ -9,6 +9,7 @@ export interface ConsumerCounters {
   redelivered: number;
   deadLetters: number;
   pending: number;
+  problem?: string;
 }
 
 export interface ConsumerLink {
@@ -50,9 +51,11 @@ export class DurableConsumer implements BusSubscription {
     while (!signal.aborted) {
       try {
         const message = await this.link.pull(pullMs);
+        delete this.counters.problem;
         if (message !== null) await this.handle(message);
-      } catch {
-        // The server is away or the consumer is gone; the figures say so, and the next pull makes what is missing.
+      } catch (error) {
+        // The server is away or the consumer is gone: the next pull makes what is missing, and the figures say why it can't.
+        this.counters.problem = error instanceof Error ? error.message : String(error);
         await this.pause(retryPullMs);
       }
     }

@@ -49,6 +49,16 @@ function toStreamConfig(declaration: StreamDeclaration): Partial<StreamConfig> &
   };
 }
 
+async function exists(manager: JetStreamManager, stream: string): Promise<boolean> {
+  try {
+    await manager.streams.info(stream);
+    return true;
+  } catch (error) {
+    if (error instanceof NatsError && error.api_error?.code === 404) return false;
+    throw error;
+  }
+}
+
 /** The bus over a nats-server with JetStream. Connects again for ever, also when the server isn't there yet. */
 export class NatsBus implements Bus {
   private readonly counters = { reconnects: 0, published: 0, publishFailures: 0 };
@@ -220,7 +230,8 @@ export class NatsBus implements Bus {
     const manager = await this.manager();
     for (let attempt = 1; ; attempt += 1) {
       try {
-        // Creating what exists with the same limits succeeds: services may race.
+        if (await exists(manager, declaration.name)) return;
+        // Services may race: creating what exists with the same limits succeeds. It isn't tried without need, since the server then counts the space twice.
         await manager.streams.add(toStreamConfig(declaration));
         return;
       } catch (error) {
