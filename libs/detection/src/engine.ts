@@ -156,7 +156,7 @@ export class DetectionEngine {
 
   private onRemoval(path: string, before: ContentFeatures | undefined, actor: Actor, atMs: number): void {
     this.memory.forget(path);
-    if (before === undefined || !isReadable(before)) return;
+    if (before !== undefined && !isReadable(before)) return;
     const removed: Removed = { path, actor, atMs, before };
     this.memory.addRemoved(removed);
     const made = this.memory.successorOf(removed, this.related);

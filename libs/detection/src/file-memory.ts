@@ -12,7 +12,8 @@ export interface Removed {
   readonly path: string;
   readonly actor: Actor;
   readonly atMs: number;
-  readonly before: ContentFeatures;
+  /** Undefined when nobody has told what it held (yet). */
+  readonly before: ContentFeatures | undefined;
 }
 
 /** A new file and the removal of the old one belong together when they lie this near in time. */
@@ -75,6 +76,7 @@ function belongTogether(removed: Removed, made: Made): boolean {
   const dot = oldName.lastIndexOf('.');
   const stem = dot > 0 ? oldName.slice(0, dot) : oldName;
   if (directoryOf(removed.path) === directoryOf(made.path) && (newName.startsWith(oldName) || newName.startsWith(`${stem}.`) || newName.endsWith(oldName))) return true;
+  if (removed.before === undefined) return false;
   // A random name, perhaps in another folder: the size tells. Block ciphers, salts and tags add little.
   const difference = made.content.sizeBytes - removed.before.sizeBytes;
   return removed.before.sizeBytes >= 1024 && difference >= 0 && difference <= 1024 + removed.before.sizeBytes * 0.01;

@@ -1,4 +1,4 @@
-import type { Actor, BlockComparison, ContentFeatures } from '@kuramori/contracts';
+import type { BlockComparison, ContentFeatures } from '@kuramori/contracts';
 
 /** A content that took the place of another: the one form in which all ways of overwriting are judged. */
 export interface Replacement {
@@ -22,11 +22,6 @@ export interface Finding {
 }
 
 export type TechniqueId = 'T1486' | 'T1485' | 'T1490' | 'T1491';
-
-export interface Doer {
-  readonly actor: Actor;
-  readonly atMs: number;
-}
 
 /** Readable by a person with the right program: a known type that holds together and isn't encrypted. */
 export function isReadable(features: ContentFeatures): boolean {

@@ -1,7 +1,14 @@
+import { typeOfExtension } from '@kuramori/content';
 import { baseName, type Finding, isCiphertext, isReadable, type Replacement } from '../observation';
 
 /** A new file nobody can read appeared and the readable one it was made from is gone. Compressors and converters leave readable output. */
 export function writeNewDeleteOld({ path, before, after, newPath, how }: Replacement): Finding | undefined {
-  if (how !== 'new-and-deleted' || before === undefined || newPath === undefined || !isReadable(before) || !isCiphertext(after)) return undefined;
+  if (how !== 'new-and-deleted' || newPath === undefined || !isCiphertext(after)) return undefined;
+  if (before === undefined) {
+    // The vault hasn't told yet what it held: its name, with something appended, speaks more quietly.
+    if (typeOfExtension(baseName(path)) === '' || !newPath.startsWith(`${path}.`)) return undefined;
+    return { indicator: 'write-new-delete-old', path, weight: 12, technique: 'T1486', summary: `${baseName(path)} is gone; beside it stands ${baseName(newPath)}, which nobody can read` };
+  }
+  if (!isReadable(before)) return undefined;
   return { indicator: 'write-new-delete-old', path, weight: 25, technique: 'T1486', summary: `${baseName(path)} is gone; in its place stands ${baseName(newPath)}, which nobody can read` };
 }

@@ -1,0 +1,19 @@
+import { Controller, Inject } from '@nestjs/common';
+import { Payload } from '@nestjs/microservices';
+import { onStream } from '@kuramori/bus';
+import { consumers, FileBatch, parseMessage } from '@kuramori/contracts';
+import { hostToken } from '@kuramori/contracts';
+import { Vault } from './vault';
+
+/** What happened to files, in order, one batch at a time. */
+@Controller()
+export class FactsController {
+  constructor(@Inject(Vault) private readonly vault: Vault) {}
+
+  @onStream(consumers.vaultFiles)
+  async handle(@Payload() body: unknown): Promise<void> {
+    const batch = parseMessage(FileBatch, body);
+    // On a bus of many hosts each vault keeps its own host's files.
+    if (hostToken(batch.host) === hostToken(this.vault.core.settings.host)) await this.vault.batches.handle(batch);
+  }
+}
