@@ -81,7 +81,9 @@ export class ProcessTable {
     const seen = new Set([entry.pid]);
     for (let pid = entry.parentPid; pid > 0 && ancestors.length < ancestorLimit && !seen.has(pid); ) {
       seen.add(pid);
-      const parent = this.entries.get(pid) ?? this.look(pid);
+      let parent = this.entries.get(pid);
+      // Forked without exec (a shell's subshell): its start time is in /proc alone.
+      if (parent?.known !== true && (parent === undefined || parent.endedAtMs === 0)) parent = this.look(pid) ?? parent;
       if (parent === undefined) break;
       ancestors.push({ pid, startTime: parent.startTime, exe: parent.exe, comm: parent.comm });
       pid = parent.parentPid;
