@@ -35,3 +35,11 @@ export function damage(installation: Installation, before: Manifest, ignore: rea
   const counted = (names: readonly string[]) => names.filter((name) => !ignore.some((ignored) => name.startsWith(ignored)));
   return { lost: counted(difference.lost), changedMetadata: counted(difference.changedMetadata), added: counted(difference.added) };
 }
+
+/** Evidence that came late is undone in another round: waits for the last one. What is still missing then is named by the caller's own comparison. */
+export async function everythingBack(installation: Installation, before: Manifest, ignore: readonly string[] = []): Promise<void> {
+  await waitFor('every file as it was', 20_000, () => {
+    const { lost, changedMetadata, added } = damage(installation, before, ignore);
+    return lost.length + changedMetadata.length + added.length === 0;
+  }).catch(() => undefined);
+}

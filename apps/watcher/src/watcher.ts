@@ -25,11 +25,12 @@ export interface WatcherOptions {
 const spoolLimitBytes = 1024 ** 3;
 const guardSpoolLimitBytes = 4 * 1024 ** 3;
 const duePollMs = 10;
-const heartbeatMs = 10_000;
+const heartbeatMs = 2000;
 const samplerThreads = 2;
 /** `flush` waits until the sensor has been quiet for this long, but not for ever: a busy share is never quiet. */
 const quietMs = 30;
 const quietAtMostMs = 300;
+const settleAtMostMs = 1000;
 const guardPollMs = 250;
 
 /** The whole watcher without its transport: the sensor's events go in, batches of facts come out, in order. */
@@ -112,8 +113,11 @@ export class Watcher {
 
   /** Publishes everything that happened up to now and tells the place in the stream. */
   async flush(): Promise<JournalPosition> {
-    const endMs = performance.now() + quietAtMostMs;
-    while (performance.now() < endMs && performance.now() - this.lastEventMs < quietMs) await delay(5);
+    if (this.sensor.settle !== undefined) await this.sensor.settle(settleAtMostMs);
+    else {
+      const endMs = performance.now() + quietAtMostMs;
+      while (performance.now() < endMs && performance.now() - this.lastEventMs < quietMs) await delay(5);
+    }
     this.facts.add(this.coalescer.flush(performance.timeOrigin + performance.now()));
     return this.facts.flush(3000);
   }

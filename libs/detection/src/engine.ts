@@ -7,6 +7,7 @@ import { canary } from './indicators/canary';
 import { extensionChurn } from './indicators/extension-churn';
 import { ransomNote } from './indicators/ransom-note';
 import { rate } from './indicators/rate';
+import { unreadableCopy } from './indicators/write-new-delete-old';
 import { baseName, directoryOf, type Finding, isCiphertext, isReadable, type Replacement } from './observation';
 import { treesOf } from './process-tree';
 import { type Group, Scoreboard } from './scoreboard';
@@ -33,6 +34,8 @@ const fewestFiles = 3;
 const attackQuietMs = 10 * 60 * 1000;
 /** A warning waits: most cross the attack line within this time. */
 const warningDelayMs = 5000;
+/** Quiet for this long, an attack has come to rest for now. */
+const settledMs = 1000;
 const evidencePerVerdict = 50;
 const membersPerVerdict = 256;
 const rememberedActors = 50_000;
@@ -110,6 +113,8 @@ export class DetectionEngine {
     } else {
       this.onNew({ path: fact.path, actor, atMs: fact.atMs, content });
       this.onNote(fact, content, actor);
+      const copy = unreadableCopy(fact.path, content);
+      if (copy !== undefined) this.found(copy, [actor], fact.atMs);
     }
     this.memory.remember(fact.path, content);
   }
@@ -235,6 +240,14 @@ export class DetectionEngine {
       const verdict = this.judge(group);
       if (verdict !== undefined) verdicts.push(verdict);
     }
+    for (const attack of this.attacks.values()) {
+      const source = this.board.known(attack.kind, attack.key);
+      // It has come to rest: what was seen since the last word is told, so that nothing of it stays undone.
+      if (attack.level === 'attack' && source !== undefined && source.tally.files > attack.announcedFiles && nowMs - source.tally.lastAtMs > settledMs) {
+        attack.announcedFiles = source.tally.files;
+        verdicts.push(this.makeVerdict(source, 'attack', attack));
+      }
+    }
     for (const [id, { group, sinceMs }] of this.waitingWarnings) {
       if (nowMs - sinceMs < warningDelayMs) continue;
       this.waitingWarnings.delete(id);
@@ -326,7 +339,7 @@ export class DetectionEngine {
       .map(({ actor, tally }) => ({
         actor,
         score: tally.score,
-        actionable: actor.kind !== 'unknown' && tally.score >= ownEvidenceLine,
+        actionable: actor.kind !== 'unknown' && (tally.score >= ownEvidenceLine || (group.kind === 'process-tree' && tally.has('unreadable-copy'))),
         firstActivityAtMs: tally.firstAtMs,
         files: tally.files,
         evidence: tally.list(evidencePerVerdict).map(toEvidence),

@@ -31,7 +31,8 @@ export class Tally {
     if (known === undefined && this.findings.size >= findingLimit) return false;
     this.findings.set(key, finding);
     this.cached = undefined;
-    if (finding.path !== '') this.perFile.set(finding.path, (this.perFile.get(finding.path) ?? 0) + 1);
+    // What weighs nothing names a member and no harmed file.
+    if (finding.path !== '' && finding.weight > 0) this.perFile.set(finding.path, (this.perFile.get(finding.path) ?? 0) + 1);
     return true;
   }
 
@@ -43,6 +44,10 @@ export class Tally {
       if (left <= 0) this.perFile.delete(path);
       else this.perFile.set(path, left);
     }
+  }
+
+  has(indicator: string): boolean {
+    return [...this.findings.values()].some((finding) => finding.indicator === indicator);
   }
 
   get score(): number {
@@ -59,7 +64,7 @@ export class Tally {
   harmedAtMs(): number[] {
     const times = new Map<string, number>();
     for (const { path, atMs, indicator } of this.findings.values()) {
-      if (path === '' || indicator === 'extension-churn' || indicator === 'ransom-note') continue;
+      if (path === '' || indicator === 'extension-churn' || indicator === 'ransom-note' || indicator === 'unreadable-copy') continue;
       times.set(path, Math.min(times.get(path) ?? atMs, atMs));
     }
     return [...times.values()].sort((a, b) => a - b);

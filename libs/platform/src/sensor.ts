@@ -50,6 +50,8 @@ export interface FileSensor {
    */
   start(roots: readonly string[], ignore: readonly string[], listener: SensorListener): Promise<void>;
   figures(): SensorFigures;
+  /** Resolves when everything that happened before the call has been handed to the listener, or the time is out. Absent where the sensor can't know. */
+  settle?(timeoutMs: number): Promise<void>;
   /** Idempotent; no event is delivered after it resolved. */
   stop(): Promise<void>;
 }

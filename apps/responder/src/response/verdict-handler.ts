@@ -224,9 +224,9 @@ export class VerdictHandler {
     const { containment, step } = this.judge(frozen, plan.uncontained, ended);
     steps.push(step);
     let next = verdictHandled(this.audited(addContained(begun, plan), steps, nowMs), verdict.id);
-    const killedKeys = [...(ended?.killed ?? []), ...(ended === undefined ? frozen.stopped : [])].map((process) => ({
-      key: `process:${this.ports.bootId8}:${identityKey(process)}`,
-    }));
+    // Also those that were stopped and had ended by themselves before they could be killed: what they left is the attack's.
+    const attackers = new Map([...frozen.stopped, ...(ended?.killed ?? [])].map((process) => [identityKey(process), process]));
+    const killedKeys = [...attackers.keys()].map((identity) => ({ key: `process:${this.ports.bootId8}:${identity}` }));
     next = addActors(next, frozen.members, killedKeys, verdict);
     // Once somebody could not be stopped, every later undo of this attack waits until it is quiet.
     next = setContainment(next, next.containment === 'impossible' ? 'impossible' : containment);

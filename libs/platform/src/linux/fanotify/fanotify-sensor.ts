@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { type Actor, unknownActor } from '@kuramori/contracts';
 import { type FileSensor, type SensorFigures, type SensorListener, SensorUnavailableError } from '../../sensor';
@@ -6,7 +7,7 @@ import { type SensorMessage, SensorThread, type SensorThreadOptions } from './se
 interface WorkerInput extends SensorThreadOptions {
   readonly stop: SharedArrayBuffer;
 }
-type WorkerReply = { readonly kind: 'started'; readonly connector: boolean } | { readonly kind: 'failed'; readonly reason: string } | ({ readonly kind: 'events' } & SensorMessage);
+type WorkerReply = { readonly kind: 'started'; readonly connector: boolean } | { readonly kind: 'failed'; readonly reason: string } | { readonly kind: 'settled'; readonly wish: number } | ({ readonly kind: 'events' } & SensorMessage);
 
 /** Entry point of the worker thread. */
 export function runFanotifyWorker(): void {
@@ -19,6 +20,7 @@ export function runFanotifyWorker(): void {
     thread.run(
       () => Atomics.load(flag, 0) === 1,
       (message) => send({ kind: 'events', ...message }),
+      { wanted: () => Atomics.load(flag, 1), done: (wish) => send({ kind: 'settled', wish }) },
     );
   } catch (error) {
     send({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) });
@@ -32,8 +34,9 @@ const actorLimit = 100_000;
 export class FanotifySensor implements FileSensor {
   readonly name = 'fanotify';
   readonly knowsActors = true;
-  private readonly stopFlag = new Int32Array(new SharedArrayBuffer(4));
+  private readonly stopFlag = new Int32Array(new SharedArrayBuffer(8));
   private readonly actors = new Map<string, Actor>();
+  private readonly wishes = new Map<number, () => void>();
   private worker: Worker | undefined;
   private latest = { seen: 0, ignored: 0, unresolved: 0 };
   private overflows = 0;
@@ -57,9 +60,26 @@ export class FanotifySensor implements FileSensor {
         } else if (reply.kind === 'failed') {
           reject(new SensorUnavailableError(`fanotify is not to be had: ${reply.reason}. It needs root (CAP_SYS_ADMIN) and Linux 5.17 or newer; protect.sensor: chokidar works without, but knows no actor`));
           for (const root of roots) listener.lost(root, reply.reason);
-        } else this.deliver(reply, roots, listener);
+        } else if (reply.kind === 'settled') this.settled(reply.wish);
+        else this.deliver(reply, roots, listener);
       });
     });
+  }
+
+  /** The thread answers when it found the kernel's queue empty after the wish; messages of one port keep their order. */
+  async settle(timeoutMs: number): Promise<void> {
+    const wish = Atomics.add(this.stopFlag, 1, 1) + 1;
+    await Promise.race([
+      new Promise<void>((resolve) => {
+        this.wishes.set(wish, resolve);
+      }),
+      delay(timeoutMs, undefined, { ref: false }),
+    ]);
+    this.wishes.delete(wish);
+  }
+
+  private settled(wish: number): void {
+    for (const [known, resolve] of this.wishes) if (known <= wish) resolve();
   }
 
   figures(): SensorFigures {

@@ -37,7 +37,8 @@ const openPathOnly = 0o10_000_000 | 0o2_000_000; // O_PATH | O_CLOEXEC
 const readBytes = 256 * 1024;
 /** Directories whose path is remembered; about 30 MB at the bound. */
 const directoryLimit = 100_000;
-const pollMs = 100;
+/** Also the time in which a wish to settle or stop is seen. */
+const pollMs = 20;
 /** Actors already sent that are remembered; one sent twice does no harm. */
 const sentActorLimit = 50_000;
 
@@ -83,9 +84,20 @@ export class SensorThread {
   }
 
   /** Reads until `stopped` says so; hands on what each read brought. */
-  run(stopped: () => boolean, send: (message: SensorMessage) => void): void {
+  run(stopped: () => boolean, send: (message: SensorMessage) => void, settle: { readonly wanted: () => number; readonly done: (wish: number) => void }): void {
+    let settled = 0;
     while (!stopped()) {
-      if (poll(this.pollFds, 2, pollMs) <= 0) continue;
+      // Taken before the look: what happened before the wish is then in the queue or has been read.
+      const wish = settle.wanted();
+      const ready = poll(this.pollFds, 2, wish === settled ? pollMs : 0);
+      if (ready <= 0 || (this.pollFds.readInt16LE(6) & 1) === 0) {
+        if (ready > 0) this.drainProcesses();
+        if (wish !== settled) {
+          settled = wish;
+          settle.done(wish);
+        }
+        continue;
+      }
       this.drainProcesses();
       const length = Number(read(this.group, this.buffer, this.buffer.length));
       if (length <= 0) continue;
