@@ -17,7 +17,9 @@ module.exports = {
       comment: 'They must be replayable: no framework, no clock, no I/O. node:zlib is computation only.',
       severity: 'error',
       from: { path: pure, pathNot: test },
-      to: { path: '^(@nestjs/|node_modules/@nestjs/|typeorm|nats|(node:)?(fs|fs/promises|net|http|https|child_process|os|worker_threads|timers|timers/promises|process|perf_hooks|dgram|tls)$)' },
+      to: {
+        path: '^(@nestjs/|node_modules/@nestjs/|typeorm|nats|(node:)?(fs|fs/promises|net|http|https|child_process|os|worker_threads|timers|timers/promises|process|perf_hooks|dgram|tls)$)',
+      },
     },
     {
       name: 'pure-libraries-import-only-pure-libraries',

@@ -15,7 +15,14 @@ export default defineConfig({
       {
         resolve: { alias },
         // Whole-system tests: real servers on real ports, so one file at a time.
-        test: { name: 'system', include: ['test/**/*.test.ts'], setupFiles: ['reflect-metadata'], fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 },
+        test: {
+          name: 'system',
+          include: ['test/**/*.test.ts'],
+          setupFiles: ['reflect-metadata'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
       },
     ],
   },

@@ -61,9 +61,9 @@ describe.each(attacks)('an attack with %s', (script) => {
     installation.start();
     await installation.ready();
     const innocent = startInnocent(installation);
-    process.env['EXCEPT'] = 'Desk';
+    process.env.EXCEPT = 'Desk';
     const attack = run(attackScript(script), [installation.share]);
-    delete process.env['EXCEPT'];
+    delete process.env.EXCEPT;
 
     expectKilled(await attack.ended);
     const incident = await incidentOver(installation);

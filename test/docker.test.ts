@@ -67,7 +67,12 @@ describe('docker/', () => {
   });
 
   it('has the NATS configuration that `up` would write, with passwords from the environment', () => {
-    const wanted = serverConfiguration({ port: 4222, bind: '127.0.0.1', storeDir: '/var/lib/kuramori/bus/jetstream', passwordOf: (role) => `$KURAMORI_${role.toUpperCase()}_PASSWORD` });
+    const wanted = serverConfiguration({
+      port: 4222,
+      bind: '127.0.0.1',
+      storeDir: '/var/lib/kuramori/bus/jetstream',
+      passwordOf: (role) => `$KURAMORI_${role.toUpperCase()}_PASSWORD`,
+    });
     expect(read('nats-server.conf')).toBe(wanted);
   });
 

@@ -6,7 +6,9 @@ import Table from 'cli-table3';
 import { Installation, launch, makeShare, takeManifest, compareManifests, waitFor } from '@kuramori/testing';
 
 const projectRoot = process.cwd();
-const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, runs: { type: 'string', default: '3' }, files: { type: 'string', default: '1000' } } });
+const { values } = parseArgs({
+  options: { json: { type: 'boolean', default: false }, runs: { type: 'string', default: '3' }, files: { type: 'string', default: '1000' } },
+});
 const runs = Number(values.runs);
 const files = Number(values.files);
 const attacks = ['openssl-encrypt-delete.sh', 'overwrite-in-place.py', 'encrypt-rename-note.py'];
@@ -82,7 +84,13 @@ async function storm(ratePerS: number, seconds: number) {
         return [name, { nowMiB: Math.round(kib('VmRSS') / 1024), peakMiB: Math.round(kib('VmHWM') / 1024) }];
       }),
     );
-    return { filesWritten: total, writtenPerS: Math.round(total / (writtenMs / 1000)), filesInVault: last.files - base, caughtUpAfterMs: Math.round(caughtUpMs - writtenMs), memory };
+    return {
+      filesWritten: total,
+      writtenPerS: Math.round(total / (writtenMs / 1000)),
+      filesInVault: last.files - base,
+      caughtUpAfterMs: Math.round(caughtUpMs - writtenMs),
+      memory,
+    };
   } finally {
     await installation.dispose();
   }
@@ -105,10 +113,19 @@ if (values.json) {
   for (const attack of attacks) {
     const own = results.filter((result) => result.attack === attack);
     const column = (field: Exclude<keyof AttackRun, 'attack'>) => Math.round(median(own.map((result) => result[field])));
-    table.push([attack, column('firstWriteToIncidentMs'), column('firstWriteToStoppedMs'), column('filesTouched'), column('stoppedToRestoredMs'), Math.max(...own.map(({ lost }) => lost))]);
+    table.push([
+      attack,
+      column('firstWriteToIncidentMs'),
+      column('firstWriteToStoppedMs'),
+      column('filesTouched'),
+      column('stoppedToRestoredMs'),
+      Math.max(...own.map(({ lost }) => lost)),
+    ]);
   }
   process.stdout.write(`${table.toString()}\n`);
-  process.stdout.write(`\nstorm: ${load.filesWritten} files at ${load.writtenPerS}/s, ${load.filesInVault} in the vault, caught up ${load.caughtUpAfterMs} ms after the last write\n`);
+  process.stdout.write(
+    `\nstorm: ${load.filesWritten} files at ${load.writtenPerS}/s, ${load.filesInVault} in the vault, caught up ${load.caughtUpAfterMs} ms after the last write\n`,
+  );
   const memory = new Table({ head: ['memory', 'now MiB', 'peak MiB'] });
   for (const [name, { nowMiB, peakMiB }] of Object.entries(load.memory)) memory.push([name, nowMiB, peakMiB]);
   process.stdout.write(`${memory.toString()}\n`);

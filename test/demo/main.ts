@@ -98,7 +98,9 @@ async function demonstrate(directory: string, mailbox: Mailbox): Promise<boolean
         if (ended === undefined) progress('files encrypted by the attacker', countEncrypted(installation.share), documents);
         return ended;
       });
-      say(`${sinceAttack()}  the attacker has ended: ${end.signal === 'SIGKILL' ? 'killed by Kuramori' : `by itself, exit ${end.code}`}`);
+      say(
+        `${sinceAttack()}  the attacker has ended: ${end.signal === 'SIGKILL' || end.code === 137 ? 'killed by Kuramori' : `by itself, exit ${end.code}`}`,
+      );
       await waitFor('the files to be restored', 60_000, async () => {
         const [incident] = await installation.incidents();
         return incident?.state === 'restored' || incident?.state === 'closed';

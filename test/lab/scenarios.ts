@@ -10,7 +10,13 @@ import { compareManifests, Installation, launch, takeManifest, waitFor } from '@
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { corpus: { type: 'string' }, settle: { type: 'string', default: '5' }, timeout: { type: 'string', default: '300' }, sensor: { type: 'string', default: 'auto' }, help: { type: 'boolean', default: false } },
+  options: {
+    corpus: { type: 'string' },
+    settle: { type: 'string', default: '5' },
+    timeout: { type: 'string', default: '300' },
+    sensor: { type: 'string', default: 'auto' },
+    help: { type: 'boolean', default: false },
+  },
 });
 if (values.help || values.corpus === undefined || positionals.length === 0) {
   process.stderr.write('usage: npm run lab -- --corpus DIR [--settle SECONDS] [--timeout SECONDS] [--sensor auto|fanotify|chokidar] SCRIPT…\n');
@@ -56,7 +62,10 @@ async function runScenario(script: string): Promise<Outcome> {
     }).catch(() => installation.incidents());
     const serious = incidents.filter(({ severity }) => severity !== 'low');
     const { lost, added } = compareManifests(before, takeManifest(installation.share));
-    const good = kind === 'attack' ? serious.length === 1 && lost.length === 0 && added.length === 0 : serious.length === 0 && (kind === 'borderline' || incidents.length === 0);
+    const good =
+      kind === 'attack'
+        ? serious.length === 1 && lost.length === 0 && added.length === 0
+        : serious.length === 0 && (kind === 'borderline' || incidents.length === 0);
     return {
       script: path.basename(script),
       kind,
@@ -87,12 +96,24 @@ for (const [index, script] of positionals.entries()) {
     added: 0,
     good: false,
   }));
-  process.stderr.write(`${outcome.good ? 'good' : 'NOT GOOD'}: ${outcome.incidents}, touched ${outcome.touched}, lost ${outcome.lost}, left ${outcome.added}, ${outcome.end}\n`);
+  process.stderr.write(
+    `${outcome.good ? 'good' : 'NOT GOOD'}: ${outcome.incidents}, touched ${outcome.touched}, lost ${outcome.lost}, left ${outcome.added}, ${outcome.end}\n`,
+  );
   outcomes.push(outcome);
 }
 const table = new Table({ head: ['', 'scenario', 'kind', 'wall s', 'end', 'incidents', 'touched', 'lost', 'left'] });
 for (const outcome of outcomes) {
-  table.push([outcome.good ? '✔' : '✘', outcome.script, outcome.kind, outcome.wallS.toFixed(1), outcome.end, outcome.incidents, outcome.touched, outcome.lost, outcome.added]);
+  table.push([
+    outcome.good ? '✔' : '✘',
+    outcome.script,
+    outcome.kind,
+    outcome.wallS.toFixed(1),
+    outcome.end,
+    outcome.incidents,
+    outcome.touched,
+    outcome.lost,
+    outcome.added,
+  ]);
 }
 process.stdout.write(`${table.toString()}\n`);
 process.exitCode = outcomes.every(({ good }) => good) ? 0 : 1;

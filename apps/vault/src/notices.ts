@@ -20,7 +20,10 @@ export class Notices {
 
   tell(kind: VaultNoticeKind, detail: string, more: { path?: string; alarm?: boolean } = {}): void {
     this.log(detail);
-    this.waiting.push({ notice: { host: this.host, kind, atMs: Date.now(), detail, ...more }, messageId: `notice-${randomBytes(8).toString('hex')}` });
+    this.waiting.push({
+      notice: { host: this.host, kind, atMs: Date.now(), detail, ...more },
+      messageId: `notice-${randomBytes(8).toString('hex')}`,
+    });
     if (this.waiting.length > waitingLimit) this.waiting.shift();
     void this.send();
   }

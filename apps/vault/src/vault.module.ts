@@ -22,9 +22,11 @@ export async function vaultModule(
   { settings, bus, log, health, metrics }: Omit<ServiceContext, 'name'>,
   overrides: Partial<VaultOptions> = {},
 ): Promise<DynamicModule> {
-  const vault = await Vault.open({ settings, bus, log: (line) => void log.log(line), workers: import.meta.dirname, ...overrides }).catch((error: unknown) => {
-    throw error instanceof DatabaseError ? new StartError(error.message, { cause: error }) : error;
-  });
+  const vault = await Vault.open({ settings, bus, log: (line) => void log.log(line), workers: import.meta.dirname, ...overrides }).catch(
+    (error: unknown) => {
+      throw error instanceof DatabaseError ? new StartError(error.message, { cause: error }) : error;
+    },
+  );
   await vault.begin();
   health.register('vault', async () => {
     const problems = vault.problems();

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Bus } from '@kuramori/bus';
@@ -20,6 +19,7 @@ import { RestorePaths } from './restore/restore-paths';
 import { SpoolAdoption, spoolDirectories } from './spool/adopt-spool';
 import { Clearing } from './store/clearing';
 import { ContentGate } from './store/content-gate';
+import { isDiskFull } from './store/disk-full';
 import { FileChunkStore } from './store/file-chunk-store';
 import { SpaceReserve } from './store/space-reserve';
 import { Suspicion } from './undo/suspicion';
@@ -61,14 +61,42 @@ export class Vault {
     const database = await Database.open(databaseFile(settings.dataDir));
     const store = new FileChunkStore(directory);
     store.prepare();
+    const openedMs = Date.now();
+    void store
+      .sweep(openedMs)
+      .catch((error: unknown) => log(`clearing half-written content: ${error instanceof Error ? error.message : String(error)}`));
     const notices = new Notices(bus, settings.host, log);
     const gate = new ContentGate();
     const ids = await Ids.load(database);
     const pool = poolFor(workers, directory, store);
-    const reserve = new SpaceReserve(directory, settings.vault.reserveFree, (low, detail) => notices.tell(low ? 'space-low' : 'space-recovered', detail, { alarm: low }));
-    const core: VaultCore = { settings, bus, database, ids, store, pool, gate, reserve, notices, suspects: new Map(), kept: keptFiles(settings.protect), log, now };
+    const reserve = new SpaceReserve(directory, settings.vault.reserveFree, (low, detail) =>
+      notices.tell(low ? 'space-low' : 'space-recovered', detail, { alarm: low }),
+    );
+    const core: VaultCore = {
+      settings,
+      bus,
+      database,
+      ids,
+      store,
+      pool,
+      gate,
+      reserve,
+      notices,
+      suspects: new Map(),
+      kept: keptFiles(settings.protect),
+      log,
+      now,
+    };
     const adoption = new SpoolAdoption(database, ids, pool, gate, log);
-    const adopt = async () => void (await adoption.adopt(spoolDirectories(settings)));
+    const adopt = async () => {
+      try {
+        await adoption.adopt(spoolDirectories(settings));
+      } catch (error) {
+        if (isDiskFull(error)) throw error;
+        // The copies stay in the spool: facts must not wait for them.
+        log(`the guard's copies wait: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    };
     const late = new LateCaptures(core);
     const baseline = new Baseline(core, { unreadable: (file, detail) => late.noteUnreadable(file, detail) });
     const batches = new BatchHandler(core, { baselineDone: () => baseline.done, adopt, pending: () => late.look() });
@@ -96,6 +124,7 @@ export class Vault {
   /** The guard's copies, the baseline and what waits; live changes go before all of it. */
   async begin(): Promise<void> {
     await this.adopt().catch((error: unknown) => this.core.log(`the guard's copies wait: ${error instanceof Error ? error.message : String(error)}`));
+    await this.late.retryUnkept();
     this.late.start();
     this.clearing.start();
     this.baseline.start();
@@ -135,7 +164,12 @@ export class Vault {
         unreadable: unreadable.count,
         unreadableFiles: unreadable.paths,
       },
-      vault: { versions: statistics.versions, storedBytes: statistics.storedBytes, logicalBytes: statistics.logicalBytes, freeBytes: this.core.reserve.freeBytes },
+      vault: {
+        versions: statistics.versions,
+        storedBytes: statistics.storedBytes,
+        logicalBytes: statistics.logicalBytes,
+        freeBytes: this.core.reserve.freeBytes,
+      },
     };
   }
 
@@ -153,7 +187,8 @@ export class Vault {
   private async readStatistics(): Promise<Statistics> {
     const nowMs = performance.now();
     // Sums over whole tables: once a second is enough for people.
-    if (this.statistics !== undefined && this.baseline.done && nowMs - this.statistics.atMs < 1000 && this.statistics.value.files > 0) return this.statistics.value;
+    if (this.statistics !== undefined && this.baseline.done && this.statistics.value.files > 0 && nowMs - this.statistics.atMs < 1000)
+      return this.statistics.value;
     const [row] = await this.core.database.read<Statistics>(
       `SELECT (SELECT count(*) FROM "file" WHERE "present" = 1 AND "version" IS NOT NULL) AS "files",
               (SELECT ifnull(sum("size"), 0) FROM "file" WHERE "present" = 1 AND "version" IS NOT NULL) AS "bytes",

@@ -29,7 +29,17 @@ export async function watcherModule(context: ServiceContext): Promise<DynamicMod
     const details = { watcher: watcher.figures() };
     return problems.length === 0 ? { status: 'healthy', details } : { status: 'degraded', reason: problems.join('; '), details };
   });
-  for (const name of ['eventsSeen', 'overflows', 'unresolvedActors', 'factsPublished', 'queued', 'lagMs', 'spooledBytes', 'losses', 'rescanDifferences'] as const) {
+  for (const name of [
+    'eventsSeen',
+    'overflows',
+    'unresolvedActors',
+    'factsPublished',
+    'queued',
+    'lagMs',
+    'spooledBytes',
+    'losses',
+    'rescanDifferences',
+  ] as const) {
     new Gauge({
       name: `kuramori_watcher_${name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)}`,
       help: `Watcher: ${name} as in status`,

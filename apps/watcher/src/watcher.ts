@@ -6,7 +6,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Bus, callCommand, SpooledPublisher } from '@kuramori/bus';
 import { keptFiles, type Settings } from '@kuramori/config';
 import { type AnnouncedChange, type JournalPosition, subjects } from '@kuramori/contracts';
-import { ChokidarSensor, FanotifySensor, type FileSensor, fsPath, Guard, pathFromBytes, type RawEvent, SensorUnavailableError } from '@kuramori/platform';
+import {
+  ChokidarSensor,
+  FanotifySensor,
+  type FileSensor,
+  fsPath,
+  Guard,
+  pathFromBytes,
+  type RawEvent,
+  SensorUnavailableError,
+} from '@kuramori/platform';
 import { Announcements } from './publish/announcements';
 import { FactStream } from './publish/fact-stream';
 import { Rescanner } from './rescan/rescanner';
@@ -174,7 +183,11 @@ export class Watcher {
     this.facts.add(changes);
     for (const change of changes) {
       // A directory that came as a whole (moved in, or seen late by chokidar) brings files of which nobody told.
-      if (change.kind === 'directory' && change.operation === 'created' && (!this.sensor.knowsActors || events.some((event) => event.renamed && event.path === change.path))) {
+      if (
+        change.kind === 'directory' &&
+        change.operation === 'created' &&
+        (!this.sensor.knowsActors || events.some((event) => event.renamed && event.path === change.path))
+      ) {
         this.facts.add(this.contentsOf(change));
       }
     }

@@ -6,7 +6,14 @@ import { type Bus, BusFullError, BusUnavailableError, PermanentMessageError, typ
 
 const stream: StreamDeclaration = { name: 'KURAMORI_FILES', subjects: ['kuramori.v1.*.file.batch'], maxAgeMs: 3_600_000, maxBytes: 200_000 };
 const subject = 'kuramori.v1.host.file.batch';
-const consumer: ConsumerDeclaration = { durable: 'vault-files', stream: stream.name, service: 'vault', filterSubject: 'kuramori.v1.*.file.batch', ackWaitMs: 1000, maxDeliver: 2 };
+const consumer: ConsumerDeclaration = {
+  durable: 'vault-files',
+  stream: stream.name,
+  service: 'vault',
+  filterSubject: 'kuramori.v1.*.file.batch',
+  ackWaitMs: 1000,
+  maxDeliver: 2,
+};
 
 export function busContract(name: string, open: () => Promise<{ bus: Bus; close: () => Promise<void> }>): void {
   describe(`${name} keeps the promises of a bus`, () => {

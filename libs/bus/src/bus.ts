@@ -61,7 +61,11 @@ export interface Bus {
    * Stores a message in the stream of its subject. Resolves when the server has it. The same messageId within two minutes is stored once.
    * @throws BusFullError | BusUnavailableError
    */
-  publish(subject: string, message: object, options: { messageId: string; timeoutMs?: number }): Promise<{ streamSequence: number; duplicate: boolean }>;
+  publish(
+    subject: string,
+    message: object,
+    options: { messageId: string; timeoutMs?: number },
+  ): Promise<{ streamSequence: number; duplicate: boolean }>;
 
   /**
    * Durable consumer, in order, one message at a time: the next comes after the handler's promise resolved (acknowledged) or the message became a

@@ -14,7 +14,8 @@ const encrypt = (bytes: Buffer): Buffer => createCipheriv('aes-256-ctr', randomB
 const parts = (bytes: Buffer, keep: (offset: number) => boolean, step: number): Buffer => {
   const cipher = encrypt(Buffer.from(bytes));
   const result = Buffer.from(bytes);
-  for (let offset = 0; offset < bytes.length; offset += step) if (!keep(offset)) cipher.copy(result, offset, offset, Math.min(bytes.length, offset + step));
+  for (let offset = 0; offset < bytes.length; offset += step)
+    if (!keep(offset)) cipher.copy(result, offset, offset, Math.min(bytes.length, offset + step));
   return result;
 };
 const ways: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
@@ -27,7 +28,8 @@ const ways: Readonly<Record<string, (bytes: Buffer) => Buffer>> = {
   'xor 0x5a': (bytes) => Buffer.from(bytes.map((value) => value ^ 0x5a)),
   zeros: (bytes) => Buffer.alloc(bytes.length),
 };
-const windowsOf = (bytes: Buffer, plan = planSample(bytes.length)) => plan.map(({ offset, length }) => ({ offset, bytes: bytes.subarray(offset, offset + length) }));
+const windowsOf = (bytes: Buffer, plan = planSample(bytes.length)) =>
+  plan.map(({ offset, length }) => ({ offset, bytes: bytes.subarray(offset, offset + length) }));
 const look = (name: string, bytes: Buffer) => describeContent({ name, sizeBytes: bytes.length, windows: windowsOf(bytes) });
 
 const good = new Map<string, Record<string, number>>();
@@ -55,7 +57,10 @@ for (const entry of readdirSync(directory, { recursive: true, withFileTypes: tru
     const after = look(entry.name, changed);
     const plan = planComparison(bytes.length, changed.length);
     startedMs = performance.now();
-    const blocks = compareContents({ sizeBytes: bytes.length, windows: windowsOf(bytes, plan) }, { sizeBytes: changed.length, windows: windowsOf(changed, plan) });
+    const blocks = compareContents(
+      { sizeBytes: bytes.length, windows: windowsOf(bytes, plan) },
+      { sizeBytes: changed.length, windows: windowsOf(changed, plan) },
+    );
     compareMs += performance.now() - startedMs;
     const signs = {
       type: after.type !== before.type,
@@ -63,7 +68,8 @@ for (const entry of readdirSync(directory, { recursive: true, withFileTypes: tru
       turned: blocks.turnedRandomShare > 0,
       unlike: blocks.similarity < 0.1,
     };
-    for (const [sign, yes] of Object.entries({ ...signs, any: signs.type || signs.structure || signs.turned })) if (yes) seen.set(`${way} ${sign}`, (seen.get(`${way} ${sign}`) ?? 0) + 1);
+    for (const [sign, yes] of Object.entries({ ...signs, any: signs.type || signs.structure || signs.turned }))
+      if (yes) seen.set(`${way} ${sign}`, (seen.get(`${way} ${sign}`) ?? 0) + 1);
   }
 }
 const types = new Table({ head: ['type', 'intact', 'unknown', 'broken', 'encrypted', 'looks random'] });
@@ -72,4 +78,6 @@ const signs = ['type', 'structure', 'turned', 'unlike', 'any'];
 const table = new Table({ head: [`${total} files`, ...signs] });
 for (const way of Object.keys(ways)) table.push([way, ...signs.map((sign) => `${(((seen.get(`${way} ${sign}`) ?? 0) / total) * 100).toFixed(1)} %`)]);
 process.stdout.write(`${types.toString()}\n${table.toString()}\nbroken although good:\n${broken.slice(0, 60).join('\n')}\n`);
-process.stdout.write(`describe ${(describeMs / total).toFixed(2)} ms, compare ${(compareMs / total / Object.keys(ways).length).toFixed(2)} ms a file\n`);
+process.stdout.write(
+  `describe ${(describeMs / total).toFixed(2)} ms, compare ${(compareMs / total / Object.keys(ways).length).toFixed(2)} ms a file\n`,
+);

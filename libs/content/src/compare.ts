@@ -84,7 +84,8 @@ const keptShingles = 256;
 function similarityOf(before: readonly ContentWindow[], after: readonly ContentWindow[]): number {
   const a = sketch(before);
   const b = sketch(after);
-  if (a.size === 0 && b.size === 0) return before.length === after.length && before.every(({ bytes }, index) => equal(bytes, after[index]?.bytes)) ? 1 : 0;
+  if (a.size === 0 && b.size === 0)
+    return before.length === after.length && before.every(({ bytes }, index) => equal(bytes, after[index]?.bytes)) ? 1 : 0;
   if (a.size === 0 || b.size === 0) return 0;
   let common = 0;
   for (const hash of a) if (b.has(hash)) common += 1;

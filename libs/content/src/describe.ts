@@ -70,5 +70,8 @@ function decodeHead(head: Uint8Array): string {
   const encoding = textEncodingOf(head.subarray(0, textHeadCharacters)) ?? 'utf-8';
   const label = encoding === 'latin-1' ? 'windows-1252' : encoding;
   // Characters, not bytes: a cut pair of surrogates would not be well-formed Unicode.
-  return new TextDecoder(label).decode(head.subarray(0, textHeadCharacters * 2)).slice(0, textHeadCharacters).toWellFormed();
+  return new TextDecoder(label)
+    .decode(head.subarray(0, textHeadCharacters * 2))
+    .slice(0, textHeadCharacters)
+    .toWellFormed();
 }

@@ -59,7 +59,7 @@ export function randomShareOf(windows: readonly { readonly bytes: Uint8Array }[]
   let judged = 0;
   let random = 0;
   for (const { bytes } of windows) {
-    for (let from = 0; from < bytes.length; ) {
+    for (let from = 0; from < bytes.length;) {
       let to = Math.min(bytes.length, from + pieceBytes);
       // A short rest is judged together with the piece before it.
       if (bytes.length - to < pieceBytes / 4) to = bytes.length;

@@ -8,7 +8,11 @@ const decoders = { shift_jis: new TextDecoder('shift_jis', { fatal: true }), 'eu
 function controlShare(bytes: Uint8Array): number {
   let control = 0;
   for (const value of bytes) {
-    if ((value < 0x20 && value !== 9 && value !== 10 && value !== 13 && value !== 12 && value !== 27 && value !== 26 && value !== 8) || value === 0x7f) control += 1;
+    if (
+      (value < 0x20 && value !== 9 && value !== 10 && value !== 13 && value !== 12 && value !== 27 && value !== 26 && value !== 8) ||
+      value === 0x7f
+    )
+      control += 1;
   }
   return bytes.length === 0 ? 0 : control / bytes.length;
 }

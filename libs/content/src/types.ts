@@ -5,11 +5,48 @@ import { textEncodingOf } from './text';
 /** Extension → type. Extensions with the same container share a type only where users see them as one. */
 const extensionTypes: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries({
-    docx: 'docx docm dotx', xlsx: 'xlsx xlsm xltx', pptx: 'pptx pptm potx ppsx', odt: 'odt ott', ods: 'ods ots', odp: 'odp otp', odg: 'odg', epub: 'epub',
-    ole: 'doc xls ppt msg pub vsd dot xlt pps msi mpp', pdf: 'pdf', jpeg: 'jpg jpeg jpe', png: 'png', gif: 'gif', tiff: 'tif tiff', bmp: 'bmp', webp: 'webp', psd: 'psd', ico: 'ico',
-    mp4: 'mp4 mov m4a m4v', riff: 'avi wav', matroska: 'webm mkv mka', mp3: 'mp3', ogg: 'ogg oga ogv opus', flac: 'flac',
-    zip: 'zip jar apk xpi pages numbers key xps 3mf', gzip: 'gz tgz svgz', '7z': '7z', rar: 'rar', xz: 'xz txz', zstd: 'zst', bzip2: 'bz2 tbz2', tar: 'tar',
-    sqlite: 'sqlite sqlite3', elf: 'so o', pe: 'exe dll sys', font: 'ttf otf ttc', woff: 'woff woff2', rtf: 'rtf', postscript: 'ps eps', pst: 'pst ost', pgp: 'gpg pgp', age: 'age',
+    docx: 'docx docm dotx',
+    xlsx: 'xlsx xlsm xltx',
+    pptx: 'pptx pptm potx ppsx',
+    odt: 'odt ott',
+    ods: 'ods ots',
+    odp: 'odp otp',
+    odg: 'odg',
+    epub: 'epub',
+    ole: 'doc xls ppt msg pub vsd dot xlt pps msi mpp',
+    pdf: 'pdf',
+    jpeg: 'jpg jpeg jpe',
+    png: 'png',
+    gif: 'gif',
+    tiff: 'tif tiff',
+    bmp: 'bmp',
+    webp: 'webp',
+    psd: 'psd',
+    ico: 'ico',
+    mp4: 'mp4 mov m4a m4v',
+    riff: 'avi wav',
+    matroska: 'webm mkv mka',
+    mp3: 'mp3',
+    ogg: 'ogg oga ogv opus',
+    flac: 'flac',
+    zip: 'zip jar apk xpi pages numbers key xps 3mf',
+    gzip: 'gz tgz svgz',
+    '7z': '7z',
+    rar: 'rar',
+    xz: 'xz txz',
+    zstd: 'zst',
+    bzip2: 'bz2 tbz2',
+    tar: 'tar',
+    sqlite: 'sqlite sqlite3',
+    elf: 'so o',
+    pe: 'exe dll sys',
+    font: 'ttf otf ttc',
+    woff: 'woff woff2',
+    rtf: 'rtf',
+    postscript: 'ps eps',
+    pst: 'pst ost',
+    pgp: 'gpg pgp',
+    age: 'age',
     text: 'txt md csv tsv log json xml html htm svg js ts jsx tsx mjs cjs css c h cpp hpp cc hs java py sh pl rb go rs sql eml mbox ini conf cfg yaml yml toml tex dxf mht bat ps1 vbs php rst map',
   }).flatMap(([type, extensions]) => extensions.split(' ').map((extension) => [extension, type])),
 );
@@ -25,7 +62,11 @@ interface Signature {
   readonly offset: number;
   readonly bytes: readonly number[];
 }
-const signature = (type: string, text: string, offset = 0): Signature => ({ type, offset, bytes: [...text].map((character) => character.charCodeAt(0)) });
+const signature = (type: string, text: string, offset = 0): Signature => ({
+  type,
+  offset,
+  bytes: [...text].map((character) => character.charCodeAt(0)),
+});
 
 const signatures: readonly Signature[] = [
   signature('pdf', '%PDF-'),
@@ -143,7 +184,9 @@ export function typeOfBytes(reader: WindowReader): string {
 
 function isPortableExecutable(reader: WindowReader): boolean {
   const offset = reader.uint32(60);
-  return offset !== undefined && (reader.text(offset, 2) === 'PE' || (offset > 60 && offset < reader.sizeBytes && reader.text(0, 1024).includes('DOS')));
+  return (
+    offset !== undefined && (reader.text(offset, 2) === 'PE' || (offset > 60 && offset < reader.sizeBytes && reader.text(0, 1024).includes('DOS')))
+  );
 }
 
 /** Two MPEG audio frame headers in a row: one alone is eleven bits, which chance brings. */

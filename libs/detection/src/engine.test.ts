@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Actor, type FileOperation, parseMessage, Verdict } from '@kuramori/contracts';
+import { type Actor, parseMessage, Verdict } from '@kuramori/contracts';
 import { DetectionEngine } from '.';
 import { base64, docx, empty, gzip, jpeg, process, random, salted, Story, text, turned, zeros } from './testing';
 
@@ -59,13 +59,18 @@ describe('an attack is seen', () => {
 
   it('when the vault is away: by the names alone', () => {
     const story = new Story();
-    for (let index = 0; index < 15; index += 1) story.step({ by: python, operation: 'modified', path: file(index), written: true, content: random() });
+    for (let index = 0; index < 15; index += 1)
+      story.step({ by: python, operation: 'modified', path: file(index), written: true, content: random() });
     expect(run(story).attacks.length).toBeGreaterThan(0);
   });
 
   it('when files are encrypted, renamed and a note is left', () => {
     const story = new Story();
-    const note = { ...text, sizeBytes: 200, textHead: 'All your files have been encrypted. To decrypt them pay 1 bitcoin, contact us@example.invalid' };
+    const note = {
+      ...text,
+      sizeBytes: 200,
+      textHead: 'All your files have been encrypted. To decrypt them pay 1 bitcoin, contact us@example.invalid',
+    };
     for (let index = 0; index < 6; index += 1) {
       story.overwrite(python, file(index), docx, random()).rename(python, file(index), `${file(index)}.locked`);
       if (index < 3) story.create(python, `${root}/d${index}/HOW_TO.txt`, note);
@@ -75,7 +80,8 @@ describe('an attack is seen', () => {
 
   it('when a temporary file is renamed over the original', () => {
     const story = new Story();
-    for (let index = 0; index < 6; index += 1) story.create(python, `${file(index)}.tmp`, random('')).rename(python, `${file(index)}.tmp`, file(index), docx);
+    for (let index = 0; index < 6; index += 1)
+      story.create(python, `${file(index)}.tmp`, random('')).rename(python, `${file(index)}.tmp`, file(index), docx);
     expect(run(story).attacks.length).toBeGreaterThan(0);
   });
 
@@ -154,7 +160,8 @@ describe('innocent work stays without a verdict', () => {
     'a backup repository in the share': (story, index) => story.create(process(306, '/usr/bin/restic'), `${root}/repo/data/${index}aabb`, random('')),
     'renaming everything': (story, index) => story.rename(process(307, '/usr/bin/rename'), file(index), `${root}/2025-06_${index}.docx`),
     'deleting a tree': (story, index) => story.remove(process(308, '/usr/bin/rm'), file(index), docx),
-    'compiling': (story, index) => story.create(process(309 + index, '/usr/bin/cc1'), `${root}/${index}.o`, { ...docx, type: 'elf', extensionType: 'elf', structure: 'unknown' }),
+    compiling: (story, index) =>
+      story.create(process(309 + index, '/usr/bin/cc1'), `${root}/${index}.o`, { ...docx, type: 'elf', extensionType: 'elf', structure: 'unknown' }),
     'documents edited': (story, index) => story.overwrite(process(700, '/usr/bin/soffice'), file(index), docx, docx, turned(0, 0.9, 0.1)),
     'emptying a few logs': (story, index) => {
       if (index < 5) story.overwrite(process(701, '/usr/sbin/logrotate'), file(index, 'log'), text, empty, turned(0));
@@ -170,7 +177,9 @@ describe('innocent work stays without a verdict', () => {
   it('a user who protects three documents gets a warning at most', () => {
     const story = new Story(2000);
     for (let index = 0; index < 3; index += 1) {
-      story.create(process(800 + index, '/usr/bin/gpg', [bash]), `${file(index)}.gpg`, { ...salted(), type: 'pgp' }).remove(process(900 + index, '/usr/bin/rm', [bash]), file(index), docx);
+      story
+        .create(process(800 + index, '/usr/bin/gpg', [bash]), `${file(index)}.gpg`, { ...salted(), type: 'pgp' })
+        .remove(process(900 + index, '/usr/bin/rm', [bash]), file(index), docx);
     }
     story.tick(60_000);
     expect(run(story).attacks).toEqual([]);
@@ -179,7 +188,15 @@ describe('innocent work stays without a verdict', () => {
   it('what Kuramori announced is not judged', () => {
     const story = new Story();
     for (let index = 0; index < 20; index += 1) {
-      story.step({ by: { ...python, own: true }, origin: 'kuramori', operation: 'modified', path: file(index), written: true, content: random(), vault: { change: 'stored', before: docx, after: random() } });
+      story.step({
+        by: { ...python, own: true },
+        origin: 'kuramori',
+        operation: 'modified',
+        path: file(index),
+        written: true,
+        content: random(),
+        vault: { change: 'stored', before: docx, after: random() },
+      });
     }
     expect(run(story).verdicts).toEqual([]);
   });
@@ -195,7 +212,11 @@ describe('verdicts', () => {
     const story = opensslLoop(3);
     story.overwrite(innocent, file(90, 'txt'), text, text, turned(0, 0.1, 0.9));
     for (const message of opensslLoop(10).messages) story.messages.push(message);
-    expect(run(story).attacks.flatMap(({ members }) => members).some(({ actor }) => actor.key === innocent.key)).toBe(false);
+    expect(
+      run(story)
+        .attacks.flatMap(({ members }) => members)
+        .some(({ actor }) => actor.key === innocent.key),
+    ).toBe(false);
   });
 
   it('are few: not one a file', () => {
@@ -237,7 +258,13 @@ describe('verdicts', () => {
         const judge = engine();
         const story = new Story();
         for (const each of facts) {
-          story.step({ by: python, operation: each.operation as FileOperation, path: file(each.path), ...(each.operation === 'renamed' ? { oldPath: file(each.old) } : {}), ...(each.content === undefined ? {} : { content: each.content }) });
+          story.step({
+            by: python,
+            operation: each.operation,
+            path: file(each.path),
+            ...(each.operation === 'renamed' ? { oldPath: file(each.old) } : {}),
+            ...(each.content === undefined ? {} : { content: each.content }),
+          });
         }
         run(story, judge);
       }),

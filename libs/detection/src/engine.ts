@@ -1,5 +1,18 @@
 import { createHash } from 'node:crypto';
-import type { Actor, ContentFeatures, Evidence, FileBatch, FileFact, GroupKind, ObservedChange, Severity, VaultStored, Verdict, VerdictLevel, VerdictMember } from '@kuramori/contracts';
+import type {
+  Actor,
+  ContentFeatures,
+  Evidence,
+  FileBatch,
+  FileFact,
+  GroupKind,
+  ObservedChange,
+  Severity,
+  VaultStored,
+  Verdict,
+  VerdictLevel,
+  VerdictMember,
+} from '@kuramori/contracts';
 import { type Made, FileMemory, type Removed } from './file-memory';
 import { familyOf } from './families';
 import { contentIndicators } from './indicators';
@@ -141,7 +154,11 @@ export class DetectionEngine {
     const moved = fact.content ?? this.memory.featuresOf(oldPath);
     const replaced = this.memory.featuresOf(fact.path);
     if (moved !== undefined && replaced !== undefined) {
-      this.replaced({ path: fact.path, before: replaced, after: moved, newPath: undefined, blocks: undefined, how: 'renamed-over' }, [actor], fact.atMs);
+      this.replaced(
+        { path: fact.path, before: replaced, after: moved, newPath: undefined, blocks: undefined, how: 'renamed-over' },
+        [actor],
+        fact.atMs,
+      );
     }
     this.memory.rename(oldPath, fact.path);
     if (fact.content !== undefined) this.memory.remember(fact.path, fact.content);
@@ -182,20 +199,29 @@ export class DetectionEngine {
       if (fact?.operation === 'renamed') {
         const after = this.memory.featuresOf(change.path);
         if (after !== undefined && change.before !== undefined) {
-          this.replaced({ path: change.path, before: change.before, after, newPath: undefined, blocks: undefined, how: 'renamed-over' }, [actor], change.atMs);
+          this.replaced(
+            { path: change.path, before: change.before, after, newPath: undefined, blocks: undefined, how: 'renamed-over' },
+            [actor],
+            change.atMs,
+          );
         }
       } else this.onRemoval(change.path, change.before, actor, change.atMs);
       return;
     }
     if (change.after === undefined || change.before === undefined) return;
-    this.replaced({ path: change.path, before: change.before, after: change.after, newPath: undefined, blocks: change.blocks, how: 'in-place' }, [actor], change.atMs);
+    this.replaced(
+      { path: change.path, before: change.before, after: change.after, newPath: undefined, blocks: change.blocks, how: 'in-place' },
+      [actor],
+      change.atMs,
+    );
   }
 
   private replaced(replacement: Replacement, actors: readonly Actor[], atMs: number): void {
     for (const indicator of contentIndicators) {
       const finding = indicator(replacement);
       // The pair has an indicator of its own; the content says the same once more.
-      if (finding !== undefined && !(replacement.how === 'new-and-deleted' && finding.indicator !== 'write-new-delete-old')) this.found(finding, actors, atMs);
+      if (finding !== undefined && !(replacement.how === 'new-and-deleted' && finding.indicator !== 'write-new-delete-old'))
+        this.found(finding, actors, atMs);
     }
   }
 
@@ -243,7 +269,12 @@ export class DetectionEngine {
     for (const attack of this.attacks.values()) {
       const source = this.board.known(attack.kind, attack.key);
       // It has come to rest: what was seen since the last word is told, so that nothing of it stays undone.
-      if (attack.level === 'attack' && source !== undefined && source.tally.files > attack.announcedFiles && nowMs - source.tally.lastAtMs > settledMs) {
+      if (
+        attack.level === 'attack' &&
+        source !== undefined &&
+        source.tally.files > attack.announcedFiles &&
+        nowMs - source.tally.lastAtMs > settledMs
+      ) {
         attack.announcedFiles = source.tally.files;
         verdicts.push(this.makeVerdict(source, 'attack', attack));
       }
@@ -281,7 +312,9 @@ export class DetectionEngine {
 
   /** A tree's warning is that of the one process in it that did everything. */
   private coveredByNarrower(group: Group): boolean {
-    return group.members.size === 1 && group.kind === 'process-tree' && [...group.members.keys()].some((key) => this.waitingWarnings.has(`actor\0${key}`));
+    return (
+      group.members.size === 1 && group.kind === 'process-tree' && [...group.members.keys()].some((key) => this.waitingWarnings.has(`actor\0${key}`))
+    );
   }
 
   /** The running attack this group belongs to: its own, or one that shares a tree with it. */
@@ -314,7 +347,11 @@ export class DetectionEngine {
 
   private update(group: Group, attack: Attack): Verdict | undefined {
     // The wider tree takes over once it holds members that the narrower one has not.
-    if (group.kind === 'process-tree' && (attack.kind === 'actor' || attack.kind === 'process-tree') && group.members.size > (this.board.known(attack.kind, attack.key)?.members.size ?? 0)) {
+    if (
+      group.kind === 'process-tree' &&
+      (attack.kind === 'actor' || attack.kind === 'process-tree') &&
+      group.members.size > (this.board.known(attack.kind, attack.key)?.members.size ?? 0)
+    ) {
       attack.kind = group.kind;
       attack.key = group.key;
     }
@@ -351,11 +388,29 @@ export class DetectionEngine {
     const members = this.membersOf(group);
     const findings = tally.list(1000);
     const [main] = members;
-    const family = findings.map(({ summary, path }) => familyOf(summary.split(' ').find((word) => word.includes('.') && familyOf(word.replace(/[:,]$/u, '')) !== undefined)?.replace(/[:,]$/u, '') ?? path)).find((name) => name !== undefined);
+    const family = findings
+      .map(({ summary, path }) =>
+        familyOf(
+          summary
+            .split(' ')
+            .find((word) => word.includes('.') && familyOf(word.replace(/[:,]$/u, '')) !== undefined)
+            ?.replace(/[:,]$/u, '') ?? path,
+        ),
+      )
+      .find((name) => name !== undefined);
     const techniques = [...new Set(findings.map(({ technique }) => technique))].map((id) => ({ id, name: techniqueNames[id] }));
     const sinceMs = findings.reduce((first, { atMs }) => Math.min(first, atMs), tally.firstAtMs);
     return {
-      id: this.hash('verdict', attack.id, level, String(tally.files), members.map(({ actor, actionable }) => `${actor.key}${actionable ? '!' : ''}`).sort().join(',')),
+      id: this.hash(
+        'verdict',
+        attack.id,
+        level,
+        String(tally.files),
+        members
+          .map(({ actor, actionable }) => `${actor.key}${actionable ? '!' : ''}`)
+          .sort()
+          .join(','),
+      ),
       attackId: attack.id,
       host: this.options.host,
       atMs: tally.lastAtMs,
@@ -376,18 +431,29 @@ export class DetectionEngine {
   }
 
   private hash(...parts: readonly string[]): string {
-    return createHash('sha256').update([this.options.host, ...parts].join('\0')).digest('hex').slice(0, 32);
+    return createHash('sha256')
+      .update([this.options.host, ...parts].join('\0'))
+      .digest('hex')
+      .slice(0, 32);
   }
 }
 
-const techniqueNames = { T1486: 'Data Encrypted for Impact', T1485: 'Data Destruction', T1490: 'Inhibit System Recovery', T1491: 'Defacement' } as const;
+const techniqueNames = {
+  T1486: 'Data Encrypted for Impact',
+  T1485: 'Data Destruction',
+  T1490: 'Inhibit System Recovery',
+  T1491: 'Defacement',
+} as const;
 
 function severityOf(score: number): Severity {
   return score >= 200 ? 'critical' : 'high';
 }
 
 function titleOf(level: VerdictLevel, actor: Actor | undefined, destroyed: boolean): string {
-  const who = actor === undefined || actor.kind === 'unknown' ? 'an unknown program' : `${baseName(actor.exe ?? '') || 'a process'} (user ${actor.user ?? '?'})`;
+  const who =
+    actor === undefined || actor.kind === 'unknown'
+      ? 'an unknown program'
+      : `${baseName(actor.exe ?? '') || 'a process'} (user ${actor.user ?? '?'})`;
   if (level !== 'attack') return `Some files were made unreadable by ${who}`;
   return `Files are being ${destroyed ? 'destroyed' : 'encrypted'} by ${who}`;
 }

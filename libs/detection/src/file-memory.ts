@@ -75,7 +75,11 @@ function belongTogether(removed: Removed, made: Made): boolean {
   const newName = baseName(made.path);
   const dot = oldName.lastIndexOf('.');
   const stem = dot > 0 ? oldName.slice(0, dot) : oldName;
-  if (directoryOf(removed.path) === directoryOf(made.path) && (newName.startsWith(oldName) || newName.startsWith(`${stem}.`) || newName.endsWith(oldName))) return true;
+  if (
+    directoryOf(removed.path) === directoryOf(made.path) &&
+    (newName.startsWith(oldName) || newName.startsWith(`${stem}.`) || newName.endsWith(oldName))
+  )
+    return true;
   if (removed.before === undefined) return false;
   // A random name, perhaps in another folder: the size tells. Block ciphers, salts and tags add little.
   const difference = made.content.sizeBytes - removed.before.sizeBytes;

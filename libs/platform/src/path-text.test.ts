@@ -4,9 +4,11 @@ import { fsPath, pathFromBytes, pathToBytes } from './path-text';
 
 describe('path text', () => {
   it('gives back every sequence of bytes', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         expect(pathToBytes(pathFromBytes(Buffer.from(bytes)))).toEqual(Buffer.from(bytes));
-      }));
+      }),
+    );
   });
   it('gives back names that hold the mapped characters themselves', () => {
     fc.assert(
@@ -21,8 +23,10 @@ describe('path text', () => {
     expect(fsPath('/srv/共有')).toBe('/srv/共有');
   });
   it('is well-formed Unicode, so that JSON and SQLite carry it', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 32 }), (bytes) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 32 }), (bytes) => {
         expect(pathFromBytes(Buffer.from(bytes)).isWellFormed()).toBe(true);
-      }));
+      }),
+    );
   });
 });

@@ -11,7 +11,7 @@ export function pathFromBytes(bytes: Buffer): string {
   // U+FFFD appears for invalid bytes, but may also stand in the name itself.
   if (!suspicious.test(text)) return text;
   let result = '';
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = validSequenceLength(bytes, at);
     const piece = length === 0 ? '' : bytes.toString('utf8', at, at + length);
     if (length === 0 || (length === 4 && isMapped(piece.codePointAt(0) ?? 0))) {
@@ -57,6 +57,12 @@ function validSequenceLength(bytes: Buffer, at: number): number {
     if (next < 0x80 || next > 0xbf) return 0;
   }
   const second = bytes[at + 1] ?? 0;
-  if ((first === 0xe0 && second < 0xa0) || (first === 0xed && second > 0x9f) || (first === 0xf0 && second < 0x90) || (first === 0xf4 && second > 0x8f)) return 0;
+  if (
+    (first === 0xe0 && second < 0xa0) ||
+    (first === 0xed && second > 0x9f) ||
+    (first === 0xf0 && second < 0x90) ||
+    (first === 0xf4 && second > 0x8f)
+  )
+    return 0;
   return length;
 }

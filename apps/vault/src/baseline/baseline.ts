@@ -1,4 +1,4 @@
-import { type BigIntStats, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fsPath, pathFromBytes } from '@kuramori/platform';
@@ -30,6 +30,7 @@ const committedAtOnce = 256;
 /** The main thread walks for so long before it looks at its messages. */
 const breatheMs = 8;
 const spaceRetryMs = 1000;
+const againMs = 5000;
 
 export interface BaselineEvents {
   readonly unreadable: (path: string, detail: string) => void;
@@ -67,17 +68,41 @@ export class Baseline {
   /** Whether every root was done in an earlier run. Call before facts are handled. */
   async load(): Promise<void> {
     this.finished = (await this.rootsToDo()).length === 0;
+    // The watcher's guard goes by this file: with a new root it is needed again.
+    if (!this.finished) rmSync(this.doneFile, { force: true });
   }
 
   start(): void {
-    this.running = this.run().catch((error: unknown) => {
-      if (!this.stopped) throw error;
-    });
+    this.running = this.runUntilDone();
+  }
+
+  private get doneFile(): string {
+    return path.join(this.core.settings.dataDir, 'vault', 'baseline-done');
+  }
+
+  private async runUntilDone(): Promise<void> {
+    while (!this.stopped) {
+      try {
+        await this.run();
+        return;
+      } catch (error) {
+        if (this.isStopped()) return;
+        this.core.log(
+          `the baseline was interrupted and goes on in ${againMs / 1000} s: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        );
+        await delay(againMs, undefined, { ref: false });
+      }
+    }
   }
 
   /** Resolves when the first pass has ended. */
   async ended(): Promise<void> {
     await this.running;
+  }
+
+  /** As a call, since it changes while something is awaited. */
+  private isStopped(): boolean {
+    return this.stopped;
   }
 
   async stop(): Promise<void> {
@@ -92,13 +117,17 @@ export class Baseline {
       if (this.stopped) return;
       await this.retrying(() =>
         this.core.database.transaction(async (sql) => {
-          await sql.query('INSERT INTO "baseline" ("root", "scope") VALUES (?, ?) ON CONFLICT ("root") DO UPDATE SET "scope" = excluded."scope"', [root, this.scope]);
+          await sql.query('INSERT INTO "baseline" ("root", "scope") VALUES (?, ?) ON CONFLICT ("root") DO UPDATE SET "scope" = excluded."scope"', [
+            root,
+            this.scope,
+          ]);
         }),
       );
     }
-    if (!this.finished) this.core.notices.tell('baseline-done', `every file below ${this.core.settings.protect.roots.join(', ')} was kept: ${this.filesDone} files`);
+    if (!this.finished)
+      this.core.notices.tell('baseline-done', `every file below ${this.core.settings.protect.roots.join(', ')} was kept: ${this.filesDone} files`);
     this.finished = true;
-    await this.retrying(async () => writeFileSync(path.join(this.core.settings.dataDir, 'vault', 'baseline-done'), '', { mode: 0o600 }));
+    await this.retrying(async () => writeFileSync(this.doneFile, '', { mode: 0o600 }));
   }
 
   private async rootsToDo(): Promise<string[]> {
@@ -241,7 +270,10 @@ export class Baseline {
   }
 
   private async knownPaths(paths: readonly string[]): Promise<Set<string>> {
-    const rows = await this.core.database.read<{ path: string }>('SELECT "path" FROM "file" WHERE "present" = 1 AND "path" IN (SELECT value FROM json_each(?))', [JSON.stringify(paths)]);
+    const rows = await this.core.database.read<{ path: string }>(
+      'SELECT "path" FROM "file" WHERE "present" = 1 AND "path" IN (SELECT value FROM json_each(?))',
+      [JSON.stringify(paths)],
+    );
     return new Set(rows.map((row) => row.path));
   }
 

@@ -44,7 +44,10 @@ function captureOnce(store: ChunkStore, request: CaptureRequest): Capture | unde
     const stat = toFileStat(before);
     const keep = request.keep && sizeBytes <= (request.atMostBytes ?? Infinity);
     const read = keep ? keepContent(store, fd, sizeBytes) : undefined;
-    const observed = request.compare === undefined ? undefined : observe(store, request, sizeBytes, (plan) => read?.whole === undefined ? windowsOf(fd, plan) : slicesOf(read.whole, plan));
+    const observed =
+      request.compare === undefined
+        ? undefined
+        : observe(store, request, sizeBytes, (plan) => (read?.whole === undefined ? windowsOf(fd, plan) : slicesOf(read.whole, plan)));
     if (!sameState(before, fstatSync(fd, { bigint: true })) || (read !== undefined && read.content.sizeBytes !== sizeBytes)) return undefined;
     const seen = observed === undefined ? {} : { observed };
     if (read === undefined) return { outcome: request.keep ? 'too-long' : 'not-kept', stat, ...seen };
@@ -90,7 +93,14 @@ function captureLink(store: ChunkStore, { path, keep }: CaptureRequest, atMs: nu
     const stat = toFileStat(before);
     if (!keep) return { outcome: 'not-kept', stat };
     const sha256 = hash('sha256', target);
-    return { outcome: 'captured', stat, entry: 'symlink', atMs, content: { sha256, sizeBytes: target.length, chunks: null }, stored: [store.put(sha256, target)] };
+    return {
+      outcome: 'captured',
+      stat,
+      entry: 'symlink',
+      atMs,
+      content: { sha256, sizeBytes: target.length, chunks: null },
+      stored: [store.put(sha256, target)],
+    };
   } catch (error) {
     if (error instanceof StoreFullError) return { outcome: 'full', detail: error.message };
     return codeOf(error) === 'ENOENT' ? { outcome: 'gone' } : { outcome: 'unreadable', detail: messageOf(error) };
@@ -107,7 +117,7 @@ function placeOf(fd: number, path: string): 'here' | 'gone' | 'elsewhere' {
 
 function keepContent(store: ChunkStore, fd: number, sizeBytes: number): { content: ContentRef; stored: StoredChunk[]; whole?: Buffer } {
   if (sizeBytes <= chunkBytes) {
-    const whole = readAt(fd, 0, sizeBytes);
+    const whole = readAt(fd, 0, sizeBytes, scratch);
     const sha256 = hash('sha256', whole);
     return { content: { sha256, sizeBytes: whole.length, chunks: null }, stored: whole.length === 0 ? [] : [store.put(sha256, whole)], whole };
   }
@@ -116,7 +126,7 @@ function keepContent(store: ChunkStore, fd: number, sizeBytes: number): { conten
   const stored: StoredChunk[] = [];
   let readBytes = 0;
   while (readBytes < sizeBytes) {
-    const bytes = readAt(fd, readBytes, Math.min(chunkBytes, sizeBytes - readBytes));
+    const bytes = readAt(fd, readBytes, Math.min(chunkBytes, sizeBytes - readBytes), scratch);
     if (bytes.length === 0) break;
     digest.update(bytes);
     const sha256 = hash('sha256', bytes);
@@ -127,9 +137,12 @@ function keepContent(store: ChunkStore, fd: number, sizeBytes: number): { conten
   return { content: { sha256: digest.digest('hex'), sizeBytes: readBytes, chunks }, stored };
 }
 
+/** Each thread reads one file at a time: what it reads is used up before the next one. */
+const scratch = Buffer.allocUnsafeSlow(chunkBytes);
+
 /** As many bytes as are there, at most `length`. */
-function readAt(fd: number, offset: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(length);
+function readAt(fd: number, offset: number, length: number, target?: Buffer): Buffer {
+  const bytes = target ?? Buffer.allocUnsafeSlow(length);
   let filled = 0;
   while (filled < length) {
     const count = readSync(fd, bytes, filled, length - filled, offset + filled);
@@ -147,7 +160,12 @@ function slicesOf(whole: Buffer, plan: readonly WindowPlan[]): ContentWindow[] {
   return plan.map(({ offset, length }) => ({ offset, bytes: whole.subarray(offset, offset + length) }));
 }
 
-function observe(store: ChunkStore, { path, compare }: CaptureRequest, sizeBytes: number, read: (plan: readonly WindowPlan[]) => ContentWindow[]): Observation {
+function observe(
+  store: ChunkStore,
+  { path, compare }: CaptureRequest,
+  sizeBytes: number,
+  read: (plan: readonly WindowPlan[]) => ContentWindow[],
+): Observation {
   const name = path.slice(path.lastIndexOf('/') + 1);
   const after = describeContent({ name, sizeBytes, windows: read(planSample(sizeBytes)) });
   const old = compare?.before;

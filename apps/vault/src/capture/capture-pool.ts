@@ -39,6 +39,8 @@ interface Waiting {
   readonly lane: Lane;
   readonly task: CaptureTask;
   readonly done: (result: CaptureTaskResult) => void;
+  /** Threads that died over it. */
+  deaths: number;
 }
 interface Thread {
   readonly worker: Worker;
@@ -49,6 +51,11 @@ interface Thread {
 const livePiece = 4;
 /** What was put off may be many gigabytes long: one at a time, so that a thread is always left for what happens now. */
 const lateAtOnce = 1;
+
+/** A task over which so many threads died is given up: something in it kills them. */
+const mostDeaths = 2;
+/** Before a dead thread is replaced: a script that can't be loaded must not be tried without a pause. */
+const replaceMs = 500;
 
 /** A few threads; what happens now goes before the baseline, which is handed over in small pieces so that nothing waits long behind it. */
 export class ThreadCapture implements CapturePool {
@@ -87,7 +94,7 @@ export class ThreadCapture implements CapturePool {
   private async run(lane: Lane, work: Omit<CaptureTask, 'id'>): Promise<CaptureTaskResult> {
     const id = this.nextId;
     this.nextId += 1;
-    const result = new Promise<CaptureTaskResult>((done) => this.queues[lane].push({ lane, task: { id, ...work }, done }));
+    const result = new Promise<CaptureTaskResult>((done) => this.queues[lane].push({ lane, task: { id, ...work }, done, deaths: 0 }));
     this.pump();
     return result;
   }
@@ -108,15 +115,17 @@ export class ThreadCapture implements CapturePool {
   private lostThread(thread: Thread, error: unknown): void {
     if (this.stopping) return;
     this.threads.splice(this.threads.indexOf(thread), 1);
-    const detail = `the reading thread ended: ${error instanceof Error ? error.message : String(error)}`;
     const { busy } = thread;
-    busy?.done({
-      id: busy.task.id,
-      captures: (busy.task.captures ?? []).map(() => ({ outcome: 'unreadable', detail })),
-      descriptions: (busy.task.descriptions ?? []).map(() => undefined),
-    });
-    this.startThread();
-    this.pump();
+    if (busy !== undefined) {
+      busy.deaths += 1;
+      if (busy.deaths < mostDeaths) this.queues[busy.lane].unshift(busy);
+      else giveUp(busy, `the reading thread ended: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    setTimeout(() => {
+      if (this.stopping) return;
+      this.startThread();
+      this.pump();
+    }, replaceMs);
   }
 
   private pump(): void {
@@ -133,6 +142,14 @@ export class ThreadCapture implements CapturePool {
     const late = this.threads.filter(({ busy }) => busy?.lane === 'late').length;
     return this.queues.live.shift() ?? (late < lateAtOnce ? this.queues.late.shift() : undefined) ?? this.queues.baseline.shift();
   }
+}
+
+function giveUp({ task, done }: Waiting, detail: string): void {
+  done({
+    id: task.id,
+    captures: (task.captures ?? []).map(() => ({ outcome: 'unreadable', detail })),
+    descriptions: (task.descriptions ?? []).map(() => undefined),
+  });
 }
 
 function inPieces<T>(items: readonly T[], size: number): T[][] {

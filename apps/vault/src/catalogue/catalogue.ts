@@ -66,7 +66,10 @@ const journalColumns = [
 function upsert(table: string, columns: readonly string[]): string {
   const names = columns.map((column) => `"${column}"`).join(', ');
   const values = columns.map((_, index) => `value ->> ${index}`).join(', ');
-  const updates = columns.slice(1).map((column) => `"${column}" = excluded."${column}"`).join(', ');
+  const updates = columns
+    .slice(1)
+    .map((column) => `"${column}" = excluded."${column}"`)
+    .join(', ');
   // By id alone: a conflict on another index is a fault of ours that must not delete a row in silence. `WHERE true` parts SELECT and ON CONFLICT for the parser.
   return `INSERT INTO "${table}" (${names}) SELECT ${values} FROM json_each(?) WHERE true ON CONFLICT ("id") DO UPDATE SET ${updates}`;
 }
@@ -119,9 +122,10 @@ export async function pastNumbers(sql: Sql, paths: readonly string[]): Promise<M
 
 /** Newest first, by file. */
 export async function versionsOf(sql: Sql, fileIds: readonly number[]): Promise<Map<number, VersionRow[]>> {
-  const rows = await sql.query<VersionRow>('SELECT * FROM "version" WHERE "fileId" IN (SELECT value FROM json_each(?)) ORDER BY "atMs" DESC, "id" DESC', [
-    JSON.stringify(fileIds),
-  ]);
+  const rows = await sql.query<VersionRow>(
+    'SELECT * FROM "version" WHERE "fileId" IN (SELECT value FROM json_each(?)) ORDER BY "atMs" DESC, "id" DESC',
+    [JSON.stringify(fileIds)],
+  );
   return Map.groupBy(rows, ({ fileId }) => fileId);
 }
 

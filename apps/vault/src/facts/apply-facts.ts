@@ -62,7 +62,7 @@ class FactApplier {
     const capture = this.context.captures.get(index);
     const stat = fact.stat ?? capture?.stat;
     const known = this.set.at(fact.path);
-    const same = known !== undefined && (stat === undefined || known.ino === '0' || sameInode(known, stat));
+    const same = known !== undefined && isSameFile(known, stat);
     if (fact.rescan === true) {
       if (same && stat !== undefined && sameFileState(known, stat)) return;
       // The baseline comes by; it keeps the file without calling it a change.
@@ -75,7 +75,7 @@ class FactApplier {
     const created = fact.operation === 'created' || replaced !== undefined;
     const before = isNew ? undefined : row;
     const current = isNew ? undefined : this.set.currentVersion(row);
-    const early = current !== undefined && current.actor === baselineAuthor.key && current.atMs >= fact.atMs ? current : undefined;
+    const early = current?.actor === baselineAuthor.key && current.atMs >= fact.atMs ? current : undefined;
     const last = early === undefined ? current : this.set.versionsOf(row).find((version) => version.atMs < early.atMs && version.id !== early.id);
     const entry = this.enter({ ...fact, operation: created ? 'created' : 'modified' }, row, {
       fromVersion: created ? null : (last?.id ?? null),
@@ -115,7 +115,7 @@ class FactApplier {
     const target = this.set.at(fact.path);
     const known = fact.oldPath === undefined ? undefined : this.set.at(fact.oldPath);
     // Told twice (a rescan came first): it is there already.
-    if (known === undefined && target !== undefined && stat !== undefined && sameInode(target, stat)) return this.settle(target, fact, capture);
+    if (known === undefined && target !== undefined && stat !== undefined && isSameFile(target, stat)) return this.settle(target, fact, capture);
     const replaced = target !== undefined && target !== known ? this.replace(fact, target) : undefined;
     const before = known === undefined ? undefined : metadataOf(known);
     const row = known ?? this.set.add(fact.path, fact.kind, stat);
@@ -128,7 +128,8 @@ class FactApplier {
     });
     // rules.md 11: a rename changes ctime; the kept content is the same when nobody wrote in between.
     const unwritten = row.pendingSinceMs === null && row.version !== null && fact.written !== true;
-    if (unwritten && stat !== undefined && sameInode(row, stat) && row.size === stat.size && row.mtimeNs === stat.mtimeNs) this.set.setStat(row, stat);
+    if (unwritten && stat !== undefined && sameInode(row, stat) && row.size === stat.size && row.mtimeNs === stat.mtimeNs)
+      this.set.setStat(row, stat);
     else if (row.pendingSinceMs === null && capture !== undefined) this.wait(row, fact, entry);
     await this.settle(row, fact, capture);
     entry.after = JSON.stringify(metadataOf(fact.stat ?? row));
@@ -256,7 +257,7 @@ class FactApplier {
   ): void {
     if (observed === undefined) return;
     this.set.setFeatures(version, observed.after);
-    if (clean !== undefined && observed.before !== undefined && clean.size === observed.before.sizeBytes) this.set.setFeatures(clean, observed.before);
+    if (observed.before !== undefined && clean?.size === observed.before.sizeBytes) this.set.setFeatures(clean, observed.before);
     if (!isNew && version.actor !== fact.actor) return;
     const origin = pendingEntry === null ? fact : (this.factOf.get(pendingEntry) ?? fact);
     this.changes.push({ ...this.basis(origin, row), change: 'stored', version: version.number, sha256: version.sha256, ...observed });
@@ -305,6 +306,11 @@ class FactApplier {
     this.set.journal.push(entry);
     return entry;
   }
+}
+
+/** Whether what the catalogue has at a path is what stands there; taken for granted where one of the two is not known. */
+function isSameFile(known: FileRow, stat: FileStat | undefined): boolean {
+  return stat === undefined || known.ino === '0' || sameInode(known, stat);
 }
 
 /** The metadata that belonged to the content before: the row may carry the times of the write already. */

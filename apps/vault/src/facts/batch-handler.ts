@@ -36,7 +36,6 @@ export class BatchHandler {
   private readonly positions = new Map<string, Position>();
   private readonly waiters = new Set<() => void>();
   private oldestFactMs: number | undefined;
-  private fullSince: number | undefined;
   handledFacts = 0;
 
   constructor(
@@ -56,12 +55,10 @@ export class BatchHandler {
       for (;;) {
         try {
           await this.handleOnce(batch);
-          this.fullSince = undefined;
           return;
         } catch (error) {
           if (!isDiskFull(error)) throw error;
           this.core.reserve.noteFull();
-          this.fullSince ??= this.core.now();
           await delay(retryMs);
         }
       }
@@ -126,7 +123,13 @@ export class BatchHandler {
       });
       await set.write();
       await set.evict(this.core.settings.vault.versions, nowMs);
-      const stored: VaultStored = { host: batch.host, watcherId: batch.watcherId, sequence: batch.sequence, completeUntilMs: batch.completeUntilMs, changes };
+      const stored: VaultStored = {
+        host: batch.host,
+        watcherId: batch.watcherId,
+        sequence: batch.sequence,
+        completeUntilMs: batch.completeUntilMs,
+        changes,
+      };
       await sql.query(
         `INSERT INTO "position" ("watcherId", "sequence", "completeUntilMs", "message") VALUES (?, ?, ?, ?)
          ON CONFLICT ("watcherId") DO UPDATE SET "sequence" = excluded."sequence", "completeUntilMs" = excluded."completeUntilMs", "message" = excluded."message"`,
@@ -139,7 +142,10 @@ export class BatchHandler {
   }
 
   /** Reads what the batch changed, before the transaction: files are slow, the database is shared. */
-  private async look(facts: readonly FileFact[], isOwn: (fact: FileFact) => boolean): Promise<{ captures: Map<number, Capture>; lostFeatures: Map<number, ContentFeatures> }> {
+  private async look(
+    facts: readonly FileFact[],
+    isOwn: (fact: FileFact) => boolean,
+  ): Promise<{ captures: Map<number, Capture>; lostFeatures: Map<number, ContentFeatures> }> {
     const { rows, versions } = await this.known(pathsOf(facts));
     const planned = planCaptures(
       facts,
@@ -178,16 +184,13 @@ export class BatchHandler {
   }
 
   private async known(paths: readonly string[]): Promise<{ rows: Map<string, FileRow>; versions: Map<number, VersionRow[]> }> {
-    return this.core.database.transaction(async (sql) => {
-      const found = await filesAt(sql, paths);
-      return {
-        rows: new Map(found.map((row) => [row.path, row])),
-        versions: await versionsOf(
-          sql,
-          found.map(({ id }) => id),
-        ),
-      };
-    });
+    const sql = { query: <Row>(text: string, parameters?: readonly unknown[]) => this.core.database.read<Row>(text, parameters) };
+    const found = await filesAt(sql, paths);
+    const versions = await versionsOf(
+      sql,
+      found.map(({ id }) => id),
+    );
+    return { rows: new Map(found.map((row) => [row.path, row])), versions };
   }
 
   private request(
@@ -225,9 +228,8 @@ export class BatchHandler {
 
   private describeRequest(row: FileRow, versions: readonly VersionRow[]): { fileId: number; request: DescribeRequest }[] {
     const version = cleanVersion(versions);
-    if (version === undefined || version.features !== null || version.kind !== 'file') return [];
-    const { features: _, ...content } = contentOf(version);
-    return [{ fileId: row.id, request: { content, name: row.path.slice(row.path.lastIndexOf('/') + 1) } }];
+    if (version?.features !== null || version.kind !== 'file') return [];
+    return [{ fileId: row.id, request: { content: contentOf(version), name: row.path.slice(row.path.lastIndexOf('/') + 1) } }];
   }
 
   private missed(batch: FileBatch, known: Position | undefined): void {
@@ -238,12 +240,17 @@ export class BatchHandler {
       { alarm: true },
     );
     void callCommand(this.core.bus, this.core.settings.host, 'watcher', 'rescan', {}, { timeoutMs: 5000 }).catch((error: unknown) =>
-      this.core.log(`the watcher could not be asked for a rescan: ${error instanceof Error ? error.message : String(error)}; it does one by itself when it starts and every protect.rescanEvery`),
+      this.core.log(
+        `the watcher could not be asked for a rescan: ${error instanceof Error ? error.message : String(error)}; it does one by itself when it starts and every protect.rescanEvery`,
+      ),
     );
   }
 
   private async publishAgain({ watcherId, sequence }: FileBatch): Promise<void> {
-    const [row] = await this.core.database.read<{ sequence: number; message: string | null }>('SELECT "sequence", "message" FROM "position" WHERE "watcherId" = ?', [watcherId]);
+    const [row] = await this.core.database.read<{ sequence: number; message: string | null }>(
+      'SELECT "sequence", "message" FROM "position" WHERE "watcherId" = ?',
+      [watcherId],
+    );
     // An older batch was acknowledged after its message was published.
     if (row?.sequence === sequence && row.message !== null) await this.publish(JSON.parse(row.message) as VaultStored);
   }

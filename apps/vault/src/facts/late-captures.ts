@@ -3,12 +3,15 @@ import { fsPath } from '@kuramori/platform';
 import type { Capture } from '../capture/capture';
 import type { FileRow } from '../catalogue/rows';
 import type { VaultCore } from '../core';
+import { baselineAuthor } from './apply-facts';
 import { type Author, WorkingSet } from './working-set';
 
 /** A change whose own fact could not settle it is looked at again after this long without a further one. */
 const settleMs = 1000;
 /** After a failed look; a file that is written to without a pause is tried at this rate until a look succeeds. */
 const againMs = 3000;
+/** A file that can't be read is tried again after this long, and at each start. */
+const unreadableAgainMs = 10 * 60 * 1000;
 const atOnce = 64;
 const pollMs = 250;
 /** Names told in status; the count goes on. */
@@ -19,6 +22,7 @@ export class LateCaptures {
   private readonly notBeforeMs = new Map<number, number>();
   private readonly unreadable = new Map<string, string>();
   private timer: NodeJS.Timeout | undefined;
+  private retryTimer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private stopped = false;
 
@@ -26,7 +30,27 @@ export class LateCaptures {
 
   start(): void {
     this.timer = setInterval(() => this.look(), pollMs);
+    this.retryTimer = setInterval(() => void this.retry([...this.unreadable.keys()]), unreadableAgainMs);
     this.timer.unref();
+    this.retryTimer.unref();
+  }
+
+  /** Files of the last run that have no version although they should. */
+  async retryUnkept(): Promise<void> {
+    const rows = await this.core.database.read<{ path: string }>(
+      `SELECT "path" FROM "file" WHERE "present" = 1 AND "version" IS NULL AND "kind" IN ('file', 'symlink') AND "pendingSinceMs" IS NULL LIMIT 10000`,
+    );
+    await this.retry(rows.map(({ path }) => path).filter((path) => this.core.kept(path)));
+  }
+
+  private async retry(paths: readonly string[]): Promise<void> {
+    if (paths.length === 0) return;
+    await this.core.database.transaction(async (sql) => {
+      await sql.query(
+        'UPDATE "file" SET "pendingSinceMs" = ? WHERE "present" = 1 AND "pendingSinceMs" IS NULL AND "path" IN (SELECT value FROM json_each(?))',
+        [this.core.now(), JSON.stringify(paths)],
+      );
+    });
   }
 
   look(): void {
@@ -41,12 +65,14 @@ export class LateCaptures {
   async stop(): Promise<void> {
     this.stopped = true;
     clearInterval(this.timer);
+    clearInterval(this.retryTimer);
     await this.running;
   }
 
   noteUnreadable(path: string, detail: string): void {
     if (!this.unreadable.has(path)) {
-      if (this.unreadable.size < namedUnreadable) this.core.notices.tell('copy-failed', `${path} can't be read and is not protected: ${detail}; check the disk and the rights`, { path });
+      if (this.unreadable.size < namedUnreadable)
+        this.core.notices.tell('copy-failed', `${path} can't be read and is not protected: ${detail}; check the disk and the rights`, { path });
       this.unreadable.set(path, detail);
     }
   }
@@ -70,7 +96,9 @@ export class LateCaptures {
   private async run(): Promise<void> {
     if (this.core.reserve.isLow()) return;
     const nowMs = this.core.now();
-    const waiting = await this.core.database.read<FileRow>('SELECT * FROM "file" WHERE "pendingSinceMs" IS NOT NULL AND "present" = 1 ORDER BY "pendingSinceMs" LIMIT 512');
+    const waiting = await this.core.database.read<FileRow>(
+      'SELECT * FROM "file" WHERE "pendingSinceMs" IS NOT NULL AND "present" = 1 ORDER BY "pendingSinceMs" LIMIT 512',
+    );
     const due = waiting.filter((row) => (this.notBeforeMs.get(row.id) ?? this.dueMs(row)) <= nowMs).slice(0, atOnce);
     if (due.length === 0) return;
     await this.core.gate.keep(async () => {
@@ -106,7 +134,7 @@ export class LateCaptures {
     this.notBeforeMs.delete(row.id);
     switch (capture.outcome) {
       case 'captured': {
-        const author: Author = row.pendingActor === null ? { key: 'unknown', words: 'unknown' } : (JSON.parse(row.pendingActor) as Author);
+        const author: Author = row.pendingActor === null ? baselineAuthor : (JSON.parse(row.pendingActor) as Author);
         const { version } = set.keep(row, capture, author);
         if (row.pendingEntry !== null) set.settleEntry(row.pendingEntry, version.id);
         this.clear(set, row);
@@ -144,4 +172,3 @@ export class LateCaptures {
     set.changed(row);
   }
 }
-

@@ -1,6 +1,16 @@
 import type { FileFact, FileStat } from '@kuramori/contracts';
 import type { Captured } from '../capture/capture';
-import { belowCondition, countContents, filesAt, type Ids, pastNumbers, versionsOf, writeFiles, writeJournal, writeVersions } from '../catalogue/catalogue';
+import {
+  belowCondition,
+  countContents,
+  filesAt,
+  type Ids,
+  pastNumbers,
+  versionsOf,
+  writeFiles,
+  writeJournal,
+  writeVersions,
+} from '../catalogue/catalogue';
 import type { Sql } from '../catalogue/database';
 import { evictable } from '../catalogue/retention';
 import { chunkNames, type ContentRow, type FileRow, type JournalRow, metadataOf, type VersionRow } from '../catalogue/rows';
@@ -112,7 +122,12 @@ export class WorkingSet {
   /** A directory was renamed: everything below goes with it, known here or not. */
   async moveBelow(from: string, to: string): Promise<void> {
     await this.write();
-    await this.sql.query(`UPDATE "file" SET "path" = ? || substr("path", length(?) + 1) WHERE "present" = 1 AND ${belowCondition}`, [to, from, from, from]);
+    await this.sql.query(`UPDATE "file" SET "path" = ? || substr("path", length(?) + 1) WHERE "present" = 1 AND ${belowCondition}`, [
+      to,
+      from,
+      from,
+      from,
+    ]);
     for (const [path, row] of [...this.present]) {
       if (!path.startsWith(`${from}/`)) continue;
       this.present.delete(path);
@@ -125,14 +140,25 @@ export class WorkingSet {
   async removeBelow(directory: string): Promise<void> {
     for (const [path, row] of [...this.present]) if (path.startsWith(`${directory}/`)) this.remove(row);
     await this.write();
-    await this.sql.query(`UPDATE "file" SET "present" = 0, "pendingSinceMs" = NULL, "pendingActor" = NULL, "pendingEntry" = NULL WHERE "present" = 1 AND ${belowCondition}`, [directory, directory]);
+    await this.sql.query(
+      `UPDATE "file" SET "present" = 0, "pendingSinceMs" = NULL, "pendingActor" = NULL, "pendingEntry" = NULL WHERE "present" = 1 AND ${belowCondition}`,
+      [directory, directory],
+    );
   }
 
   /** Other names of the same inode. */
   async linkedTo(row: FileRow): Promise<FileRow[]> {
     await this.write();
-    const rows = await this.sql.query<FileRow>('SELECT * FROM "file" WHERE "present" = 1 AND "ino" = ? AND "dev" = ? AND "id" <> ?', [row.ino, row.dev, row.id]);
-    for (const [id, versions] of await versionsOf(this.sql, rows.map(({ id }) => id))) this.versions.set(id, versions);
+    const rows = await this.sql.query<FileRow>('SELECT * FROM "file" WHERE "present" = 1 AND "ino" = ? AND "dev" = ? AND "id" <> ?', [
+      row.ino,
+      row.dev,
+      row.id,
+    ]);
+    for (const [id, versions] of await versionsOf(
+      this.sql,
+      rows.map(({ id }) => id),
+    ))
+      this.versions.set(id, versions);
     return rows.map((other) => {
       const known = this.present.get(other.path);
       if (known !== undefined) return known;
@@ -221,7 +247,8 @@ export class WorkingSet {
     row.version = version.id;
     this.changed(row);
     this.putVersion(version);
-    for (const name of chunksOf({ sha256: from.sha256, sizeBytes: from.size, chunks: chunkNames(from.chunks) })) this.contents.push({ sha256: name, size: 0, stored: 0, refs: 1 });
+    for (const name of chunksOf({ sha256: from.sha256, sizeBytes: from.size, chunks: chunkNames(from.chunks) }))
+      this.contents.push({ sha256: name, size: 0, stored: 0, refs: 1 });
     this.grown.add(row.path);
   }
 
@@ -233,7 +260,8 @@ export class WorkingSet {
   /** Everything changed so far goes into the database; may be called again after more changes. */
   async write(): Promise<void> {
     await writeFiles(this.sql, [...this.changedFiles.values()], this.moved);
-    for (const { fileId, by } of this.renumbered) await this.sql.query('UPDATE "version" SET "number" = "number" + ? WHERE "fileId" = ?', [by, fileId]);
+    for (const { fileId, by } of this.renumbered)
+      await this.sql.query('UPDATE "version" SET "number" = "number" + ? WHERE "fileId" = ?', [by, fileId]);
     await writeVersions(this.sql, [...this.changedVersions.values()]);
     await countContents(this.sql, this.contents);
     await writeJournal(this.sql, this.journal);
@@ -271,7 +299,9 @@ async function dropVersions(sql: Sql, versions: readonly VersionRow[]): Promise<
   await sql.query('DELETE FROM "version" WHERE "id" IN (SELECT value FROM json_each(?))', [JSON.stringify(versions.map(({ id }) => id))]);
   await countContents(
     sql,
-    versions.flatMap(({ sha256, size, chunks }) => chunksOf({ sha256, sizeBytes: size, chunks: chunkNames(chunks) }).map((name) => ({ sha256: name, size: 0, stored: 0, refs: -1 }))),
+    versions.flatMap(({ sha256, size, chunks }) =>
+      chunksOf({ sha256, sizeBytes: size, chunks: chunkNames(chunks) }).map((name) => ({ sha256: name, size: 0, stored: 0, refs: -1 })),
+    ),
   );
 }
 

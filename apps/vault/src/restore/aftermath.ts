@@ -9,7 +9,14 @@ import { chunksOf } from '../store/content';
 /** What a step changed on the disk, for the catalogue and the journal. */
 export type Aftermath =
   | { readonly kind: 'restored'; readonly fileId: number; readonly path: string; readonly version: VersionRow; readonly stat: FileStat }
-  | { readonly kind: 'renamed'; readonly fileId: number; readonly path: string; readonly from: string; readonly entry: EntryKind; readonly stat: FileStat }
+  | {
+      readonly kind: 'renamed';
+      readonly fileId: number;
+      readonly path: string;
+      readonly from: string;
+      readonly entry: EntryKind;
+      readonly stat: FileStat;
+    }
   | { readonly kind: 'metadata'; readonly fileId: number; readonly path: string; readonly entry: EntryKind; readonly stat: FileStat }
   | { readonly kind: 'directory'; readonly fileId: number; readonly path: string; readonly stat: FileStat }
   | { readonly kind: 'gone'; readonly fileId: number; readonly path: string; readonly entry: EntryKind };
@@ -24,7 +31,9 @@ export const ownActor = 'kuramori';
 export async function recordAftermath(sql: Sql, core: Pick<VaultCore, 'ids' | 'now'>, done: readonly Aftermath[]): Promise<void> {
   if (done.length === 0) return;
   const files = new Map<number, FileRow>();
-  for (const row of await sql.query<FileRow>('SELECT * FROM "file" WHERE "id" IN (SELECT value FROM json_each(?))', [JSON.stringify(done.map(({ fileId }) => fileId))])) {
+  for (const row of await sql.query<FileRow>('SELECT * FROM "file" WHERE "id" IN (SELECT value FROM json_each(?))', [
+    JSON.stringify(done.map(({ fileId }) => fileId)),
+  ])) {
     files.set(row.id, row);
   }
   const journal: JournalRow[] = [];
@@ -38,24 +47,35 @@ export async function recordAftermath(sql: Sql, core: Pick<VaultCore, 'ids' | 'n
       continue;
     }
     Object.assign(row, { ...each.stat, path: each.path, present: 1 } satisfies Partial<FileRow>);
-    if (each.kind === 'restored') Object.assign(row, { version: ownVersion(core, each, versions), kind: each.version.kind, ...nothingPending } satisfies Partial<FileRow>);
+    if (each.kind === 'restored')
+      Object.assign(row, { version: ownVersion(core, each, versions), kind: each.version.kind, ...nothingPending } satisfies Partial<FileRow>);
     if (each.kind === 'renamed' && each.entry === 'directory') {
-      await sql.query(`UPDATE "file" SET "path" = ? || substr("path", length(?) + 1) WHERE "present" = 1 AND ${belowCondition}`, [each.path, each.from, each.from, each.from]);
+      await sql.query(`UPDATE "file" SET "path" = ? || substr("path", length(?) + 1) WHERE "present" = 1 AND ${belowCondition}`, [
+        each.path,
+        each.from,
+        each.from,
+        each.from,
+      ]);
     }
   }
   const present = [...files.values()].filter(({ present: isPresent }) => isPresent === 1);
   // Whoever was catalogued at these paths was replaced and is in quarantine.
-  await sql.query('UPDATE "file" SET "present" = 0 WHERE "present" = 1 AND "path" IN (SELECT value FROM json_each(?))', [JSON.stringify(present.map(({ path }) => path))]);
-  const last = await sql.query<{ path: string; last: number }>('SELECT "path", max("lastNumber") AS "last" FROM "file" WHERE "path" IN (SELECT value FROM json_each(?)) GROUP BY "path"', [
+  await sql.query('UPDATE "file" SET "present" = 0 WHERE "present" = 1 AND "path" IN (SELECT value FROM json_each(?))', [
     JSON.stringify(present.map(({ path }) => path)),
   ]);
+  const last = await sql.query<{ path: string; last: number }>(
+    'SELECT "path", max("lastNumber") AS "last" FROM "file" WHERE "path" IN (SELECT value FROM json_each(?)) GROUP BY "path"',
+    [JSON.stringify(present.map(({ path }) => path))],
+  );
   const numbers = new Map(last.map((row) => [row.path, row.last]));
   for (const row of present) row.lastNumber = Math.max(row.lastNumber, numbers.get(row.path) ?? 0);
   await writeFiles(sql, [...files.values()], files.keys());
   await writeVersions(sql, versions);
   await countContents(
     sql,
-    versions.flatMap(({ sha256, size, chunks }) => chunksOf({ sha256, sizeBytes: size, chunks: chunkNames(chunks) }).map((name) => ({ sha256: name, size: 0, stored: 0, refs: 1 }))),
+    versions.flatMap(({ sha256, size, chunks }) =>
+      chunksOf({ sha256, sizeBytes: size, chunks: chunkNames(chunks) }).map((name) => ({ sha256: name, size: 0, stored: 0, refs: 1 })),
+    ),
   );
   await writeJournal(sql, journal);
   await restoreLinks(sql, done);
@@ -79,7 +99,18 @@ async function restoreLinks(sql: Sql, done: readonly Aftermath[]): Promise<void>
       `UPDATE "file" SET "size" = ?, "mtimeNs" = ?, "ctimeNs" = ?, "mode" = ?, "uid" = ?, "gid" = ?, "pendingSinceMs" = NULL, "pendingActor" = NULL, "pendingEntry" = NULL,
        "version" = (SELECT v."id" FROM "version" v WHERE v."fileId" = "file"."id" AND v."sha256" = ? ORDER BY v."id" DESC LIMIT 1)
        WHERE "present" = 1 AND "ino" = ? AND "dev" = ? AND "id" <> ?`,
-      [each.stat.size, each.stat.mtimeNs, each.stat.ctimeNs, each.stat.mode, each.stat.uid, each.stat.gid, each.version.sha256, each.stat.ino, each.stat.dev, each.fileId],
+      [
+        each.stat.size,
+        each.stat.mtimeNs,
+        each.stat.ctimeNs,
+        each.stat.mode,
+        each.stat.uid,
+        each.stat.gid,
+        each.version.sha256,
+        each.stat.ino,
+        each.stat.dev,
+        each.fileId,
+      ],
     );
   }
 }

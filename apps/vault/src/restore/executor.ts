@@ -62,12 +62,19 @@ export class Executor {
         else if (step.kind !== 'directory' && result.outcome === 'done') restored.add(step.path);
         if (result.leftover === true) {
           quarantined += 1;
-          items.push({ path: step.path, step: 'quarantine', outcome: 'done', detail: 'left behind by the attacker at the place of the restored file' });
+          items.push({
+            path: step.path,
+            step: 'quarantine',
+            outcome: 'done',
+            detail: 'left behind by the attacker at the place of the restored file',
+          });
         }
       }
     }
     const count = (outcome: RestoreOutcome) => new Set(items.filter((item) => item.outcome === outcome).map(({ path }) => path)).size;
-    const intact = new Set(items.filter(({ outcome, step }) => outcome === 'already-intact' && step !== 'quarantine' && step !== 'make-directory').map(({ path }) => path));
+    const intact = new Set(
+      items.filter(({ outcome, step }) => outcome === 'already-intact' && step !== 'quarantine' && step !== 'make-directory').map(({ path }) => path),
+    );
     return {
       touched: plan.touched,
       restored: restored.size,
@@ -89,8 +96,12 @@ export class Executor {
   private async load(steps: readonly PlanStep[]): Promise<Context> {
     const versionIds = steps.flatMap((step) => ('version' in step && step.version !== undefined ? [step.version] : []));
     const fileIds = steps.flatMap(({ fileId }) => (fileId === undefined ? [] : [fileId]));
-    const versions = await this.core.database.read<VersionRow>('SELECT * FROM "version" WHERE "id" IN (SELECT value FROM json_each(?))', [JSON.stringify(versionIds)]);
-    const files = await this.core.database.read<FileRow>('SELECT * FROM "file" WHERE "id" IN (SELECT value FROM json_each(?))', [JSON.stringify(fileIds)]);
+    const versions = await this.core.database.read<VersionRow>('SELECT * FROM "version" WHERE "id" IN (SELECT value FROM json_each(?))', [
+      JSON.stringify(versionIds),
+    ]);
+    const files = await this.core.database.read<FileRow>('SELECT * FROM "file" WHERE "id" IN (SELECT value FROM json_each(?))', [
+      JSON.stringify(fileIds),
+    ]);
     return { versions: new Map(versions.map((row) => [row.id, row])), files: new Map(files.map((row) => [row.id, row])) };
   }
 
@@ -122,7 +133,11 @@ function* inGroups(steps: readonly PlanStep[]): Generator<PlanStep[]> {
   const together = (a: PlanStep, b: PlanStep) => a.step === b.step && a.kind !== 'directory' && b.kind !== 'directory' && a.step !== 'rename';
   for (const step of steps) {
     const [first] = group;
-    if (first !== undefined && (group.length >= stepsAtOnce || (!together(first, step) && !(first.step === 'rename' && step.step === 'rename' && first.kind !== 'directory' && step.kind !== 'directory')))) {
+    if (
+      first !== undefined &&
+      (group.length >= stepsAtOnce ||
+        (!together(first, step) && !(first.step === 'rename' && step.step === 'rename' && first.kind !== 'directory' && step.kind !== 'directory')))
+    ) {
       yield group;
       group = [];
     }
@@ -163,10 +178,18 @@ class Announcer {
     });
     for (let from = 0; from < changes.length; from += 512) {
       try {
-        await callCommand(this.core.bus, this.core.settings.host, 'watcher', 'announce', { changes: changes.slice(from, from + 512) }, { timeoutMs: this.away ? 50 : announceMs });
+        await callCommand(
+          this.core.bus,
+          this.core.settings.host,
+          'watcher',
+          'announce',
+          { changes: changes.slice(from, from + 512) },
+          { timeoutMs: this.away ? 50 : announceMs },
+        );
         this.away = false;
       } catch (error) {
-        if (!this.away) this.core.log(`the watcher does not hear what is restored (${error instanceof Error ? error.message : String(error)}): restoring goes on`);
+        if (!this.away)
+          this.core.log(`the watcher does not hear what is restored (${error instanceof Error ? error.message : String(error)}): restoring goes on`);
         this.away = true;
       }
     }
@@ -197,7 +220,9 @@ class GroupWork {
         }
       };
       await Promise.all(Array.from({ length: Math.min(writers, queue.length) }, worker));
-      await this.quarantine.forget([...reserved].filter(([, row]) => lstatSync(row.storedAt, { throwIfNoEntry: false }) === undefined).map(([, { id }]) => id));
+      await this.quarantine.forget(
+        [...reserved].filter(([, row]) => lstatSync(row.storedAt, { throwIfNoEntry: false }) === undefined).map(([, { id }]) => id),
+      );
       // Renames reach the disk with their directories.
       for (const path of this.directories.keys()) syncDirectory(path);
     } finally {
@@ -215,7 +240,10 @@ class GroupWork {
       if (step.step === 'none' || step.step === 'set-metadata') continue;
       try {
         const { directory, name } = this.at(path);
-        rows.set(index, this.quarantine.describe(directory.at(name), path, this.options.incidentId, step.step === 'quarantine' ? 'leftover' : 'replaced'));
+        rows.set(
+          index,
+          this.quarantine.describe(directory.at(name), path, this.options.incidentId, step.step === 'quarantine' ? 'leftover' : 'replaced'),
+        );
       } catch {
         // Nothing stands there, or not where it says: the step itself finds out.
       }
@@ -242,7 +270,10 @@ class GroupWork {
         return this.write(step.path, step.fileId, step.version, step.metadata, reserved);
       case 'put-beside': {
         const done = await this.write(step.beside, undefined, step.version, step.metadata, reserved);
-        return { outcome: done.outcome === 'done' || done.outcome === 'already-intact' ? 'conflict' : done.outcome, detail: done.detail ?? step.detail };
+        return {
+          outcome: done.outcome === 'done' || done.outcome === 'already-intact' ? 'conflict' : done.outcome,
+          detail: done.detail ?? step.detail,
+        };
       }
       case 'rename':
         return this.rename(step, reserved);
@@ -266,14 +297,21 @@ class GroupWork {
     return { directory: handle, name };
   }
 
-  private async write(path: string, fileId: number | undefined, versionId: number, metadata: Metadata | undefined, reserved: QuarantineRow | undefined): Promise<Done> {
+  private async write(
+    path: string,
+    fileId: number | undefined,
+    versionId: number,
+    metadata: Metadata | undefined,
+    reserved: QuarantineRow | undefined,
+  ): Promise<Done> {
     const version = this.context.versions.get(versionId);
     if (version === undefined) return { outcome: 'unrecoverable', detail: 'its version is no longer in the vault' };
     const wanted = restorable(version, metadata);
     const { directory, name } = this.at(path);
     const place = directory.at(name);
     const there = lstatSync(place, { bigint: true, throwIfNoEntry: false });
-    const aftermath = (): Aftermath | undefined => (fileId === undefined ? undefined : { kind: 'restored', fileId, path, version, stat: toFileStat(lstatSync(place, { bigint: true })) });
+    const aftermath = (): Aftermath | undefined =>
+      fileId === undefined ? undefined : { kind: 'restored', fileId, path, version, stat: toFileStat(lstatSync(place, { bigint: true })) };
     if (there !== undefined && holds(place, there, wanted)) {
       if (sameMetadata(there, wanted.metadata, wanted.kind)) return { outcome: 'already-intact', ...optional(aftermath()) };
       applyMetadata(place, wanted.metadata, wanted.kind === 'symlink');
@@ -327,14 +365,25 @@ class GroupWork {
     return this.renamed(step, place, from, 'done', there !== undefined && !there.isDirectory());
   }
 
-  private renamed(step: Extract<PlanStep, { step: 'rename' }>, place: Buffer, stat: BigIntStats | undefined, outcome: 'done' | 'already-intact', leftover = false): Done {
-    if (step.metadata !== undefined && stat !== undefined && !sameMetadata(stat, step.metadata, step.kind)) applyMetadata(place, step.metadata, step.kind === 'symlink');
+  private renamed(
+    step: Extract<PlanStep, { step: 'rename' }>,
+    place: Buffer,
+    stat: BigIntStats | undefined,
+    outcome: 'done' | 'already-intact',
+    leftover = false,
+  ): Done {
+    if (step.metadata !== undefined && stat !== undefined && !sameMetadata(stat, step.metadata, step.kind))
+      applyMetadata(place, step.metadata, step.kind === 'symlink');
     if (step.fileId === undefined) return { outcome, leftover };
     const now = lstatSync(place, { bigint: true, throwIfNoEntry: false });
     return {
       outcome,
       leftover,
-      ...optional(now === undefined ? undefined : ({ kind: 'renamed', fileId: step.fileId, entry: step.kind, path: step.path, from: step.from, stat: toFileStat(now) } as const)),
+      ...optional(
+        now === undefined
+          ? undefined
+          : ({ kind: 'renamed', fileId: step.fileId, entry: step.kind, path: step.path, from: step.from, stat: toFileStat(now) } as const),
+      ),
     };
   }
 
@@ -344,7 +393,9 @@ class GroupWork {
     const there = lstatSync(place, { throwIfNoEntry: false });
     const done = (outcome: 'done' | 'already-intact'): Done => ({
       outcome,
-      ...optional(fileId === undefined ? undefined : ({ kind: 'directory', fileId, path, stat: toFileStat(lstatSync(place, { bigint: true })) } as const)),
+      ...optional(
+        fileId === undefined ? undefined : ({ kind: 'directory', fileId, path, stat: toFileStat(lstatSync(place, { bigint: true })) } as const),
+      ),
     });
     if (there?.isDirectory() === true) return done('already-intact');
     if (there !== undefined && reserved !== undefined) this.quarantine.move(reserved, place);
@@ -359,25 +410,35 @@ class GroupWork {
     const there = lstatSync(place, { bigint: true, throwIfNoEntry: false });
     if (there === undefined) return { outcome: 'failed', detail: 'it is not there any more' };
     const row = fileId === undefined ? undefined : this.context.files.get(fileId);
-    if (row !== undefined && kind !== 'directory' && row.ino !== '0' && row.ino !== String(there.ino)) return { outcome: 'conflict', detail: 'another file stands there by now: left as it is' };
+    if (row !== undefined && kind !== 'directory' && row.ino !== '0' && row.ino !== String(there.ino))
+      return { outcome: 'conflict', detail: 'another file stands there by now: left as it is' };
     if (sameMetadata(there, metadata, kind)) return { outcome: 'already-intact' };
     applyMetadata(place, metadata, kind === 'symlink');
     return {
       outcome: 'done',
-      ...optional(fileId === undefined ? undefined : ({ kind: 'metadata', fileId, path, entry: kind, stat: toFileStat(lstatSync(place, { bigint: true })) } as const)),
+      ...optional(
+        fileId === undefined
+          ? undefined
+          : ({ kind: 'metadata', fileId, path, entry: kind, stat: toFileStat(lstatSync(place, { bigint: true })) } as const),
+      ),
     };
   }
 
   private takeAway({ path, fileId, kind }: Extract<PlanStep, { step: 'quarantine' }>, reserved: QuarantineRow | undefined): Done {
     const row = fileId === undefined ? undefined : this.context.files.get(fileId);
-    const gone: Done = { outcome: 'already-intact', detail: 'not there any more', ...optional(fileId === undefined || row?.path !== path ? undefined : ({ kind: 'gone', fileId, path, entry: kind } as const)) };
+    const gone: Done = {
+      outcome: 'already-intact',
+      detail: 'not there any more',
+      ...optional(fileId === undefined || row?.path !== path ? undefined : ({ kind: 'gone', fileId, path, entry: kind } as const)),
+    };
     if (reserved === undefined) return gone;
     const { directory, name } = this.at(path);
     const place = directory.at(name);
     const there = lstatSync(place, { bigint: true, throwIfNoEntry: false });
     if (there === undefined) return gone;
     // Only what the journal speaks of, never what somebody put there since.
-    if (kind !== 'directory' && row !== undefined && row.ino !== '0' && row.ino !== String(there.ino)) return { outcome: 'conflict', detail: 'another file stands there by now: left as it is' };
+    if (kind !== 'directory' && row !== undefined && row.ino !== '0' && row.ino !== String(there.ino))
+      return { outcome: 'conflict', detail: 'another file stands there by now: left as it is' };
     if (kind === 'directory') {
       // Into quarantine as it is only when empty: files of others may be in it.
       try {
@@ -386,7 +447,11 @@ class GroupWork {
         return { outcome: 'conflict', detail: `left as it is: ${error instanceof Error ? error.message : String(error)}` };
       }
     } else this.quarantine.move(reserved, place);
-    return { outcome: 'done', detail: `moved to ${reserved.storedAt}`, ...optional(fileId === undefined ? undefined : ({ kind: 'gone', fileId, path, entry: kind } as const)) };
+    return {
+      outcome: 'done',
+      detail: `moved to ${reserved.storedAt}`,
+      ...optional(fileId === undefined ? undefined : ({ kind: 'gone', fileId, path, entry: kind } as const)),
+    };
   }
 
   private emptyDirectory(path: string, place: Buffer): Buffer {
@@ -410,11 +475,18 @@ function optional(aftermath: Aftermath | undefined): { aftermath?: Aftermath } {
 }
 
 export function restorable(version: VersionRow, metadata: Metadata | undefined): Restorable {
-  return { kind: version.kind, content: { sha256: version.sha256, sizeBytes: version.size, chunks: chunkNames(version.chunks) }, metadata: metadata ?? metadataOf(version) };
+  return {
+    kind: version.kind,
+    content: { sha256: version.sha256, sizeBytes: version.size, chunks: chunkNames(version.chunks) },
+    metadata: metadata ?? metadataOf(version),
+  };
 }
 
 function holds(place: Buffer, there: BigIntStats, { kind, content }: Restorable): boolean {
-  if (kind === 'symlink') return there.isSymbolicLink() && readlinkSync(place, { encoding: 'buffer' }).length === content.sizeBytes && sha256OfLink(place) === content.sha256;
+  if (kind === 'symlink')
+    return (
+      there.isSymbolicLink() && readlinkSync(place, { encoding: 'buffer' }).length === content.sizeBytes && sha256OfLink(place) === content.sha256
+    );
   return there.isFile() && Number(there.size) === content.sizeBytes && hashOfPlace(place) === content.sha256;
 }
 

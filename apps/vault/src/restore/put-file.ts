@@ -1,5 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, constants, fstatSync, lchownSync, lstatSync, openSync, closeSync, readSync, rmSync, symlinkSync, ftruncateSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  constants,
+  fstatSync,
+  lchownSync,
+  lstatSync,
+  openSync,
+  closeSync,
+  readSync,
+  rmSync,
+  symlinkSync,
+  ftruncateSync,
+  writeSync,
+} from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimesNs } from '@kuramori/platform';
 import type { Metadata } from '../catalogue/rows';
@@ -63,7 +76,7 @@ function isZero(bytes: Buffer): boolean {
 async function hashOf(file: FileHandle): Promise<string> {
   const digest = createHash('sha256');
   const buffer = Buffer.allocUnsafe(chunkBytes);
-  for (let offset = 0; ; ) {
+  for (let offset = 0; ;) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
     if (bytesRead === 0) return digest.digest('hex');
     digest.update(buffer.subarray(0, bytesRead));
@@ -105,11 +118,11 @@ export function hashOfPlace(place: Buffer): string | undefined {
     return undefined;
   }
   try {
-    const size = Number(fstatSync(fd).size);
+    const { size } = fstatSync(fd);
     if (!fstatSync(fd).isFile()) return undefined;
     const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, Math.max(1, size)));
     const digest = createHash('sha256');
-    for (let offset = 0; ; ) {
+    for (let offset = 0; ;) {
       const count = readSync(fd, buffer, 0, buffer.length, offset);
       if (count === 0) return digest.digest('hex');
       digest.update(buffer.subarray(0, count));
@@ -121,4 +134,3 @@ export function hashOfPlace(place: Buffer): string | undefined {
     closeSync(fd);
   }
 }
-

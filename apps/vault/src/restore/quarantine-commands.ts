@@ -45,7 +45,8 @@ export class QuarantineCommands {
     try {
       const place = directory.at(path.basename(file));
       if (lstatSync(place, { throwIfNoEntry: false })?.isFile() !== true) throw new CommandError('not-found', `${file} is not a file`);
-      if (hashOfPlace(place) !== sha256) throw new CommandError('invalid', `${file} is another program by now (its SHA-256 is not ${sha256}): left in place`);
+      if (hashOfPlace(place) !== sha256)
+        throw new CommandError('invalid', `${file} is another program by now (its SHA-256 is not ${sha256}): left in place`);
       await this.announce(file);
       const row = this.quarantine.describe(place, file, incidentId, 'program');
       await this.quarantine.announce([row]);
@@ -58,6 +59,8 @@ export class QuarantineCommands {
 
   private async announce(file: string): Promise<void> {
     if (!this.core.settings.protect.roots.some((root) => file.startsWith(`${root}/`))) return;
-    await callCommand(this.core.bus, this.core.settings.host, 'watcher', 'announce', { changes: [{ path: file }] }, { timeoutMs: 500 }).catch(() => undefined);
+    await callCommand(this.core.bus, this.core.settings.host, 'watcher', 'announce', { changes: [{ path: file }] }, { timeoutMs: 500 }).catch(
+      () => undefined,
+    );
   }
 }

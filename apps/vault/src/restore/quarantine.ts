@@ -1,5 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, constants, copyFileSync, fsyncSync, linkSync, lstatSync, mkdirSync, openSync, readlinkSync, renameSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import path from 'node:path';
 import type { QuarantineEntry } from '@kuramori/contracts';
 import { kindOf } from '../capture/file-state';
@@ -19,7 +33,20 @@ export interface QuarantineRow extends Metadata {
   readonly kind: 'file' | 'symlink' | 'directory' | 'other';
 }
 
-const columns = ['id', 'incidentId', 'path', 'storedAt', 'atMs', 'size', 'reason', 'kind', 'mode', 'uid', 'gid', 'mtimeNs'] as const satisfies readonly (keyof QuarantineRow)[];
+const columns = [
+  'id',
+  'incidentId',
+  'path',
+  'storedAt',
+  'atMs',
+  'size',
+  'reason',
+  'kind',
+  'mode',
+  'uid',
+  'gid',
+  'mtimeNs',
+] as const satisfies readonly (keyof QuarantineRow)[];
 
 /**
  * Where things go that are taken out of the way: nothing is ever deleted (rules.md 24). An entry is announced in the database before its file moves, so that a crash
@@ -62,7 +89,9 @@ export class Quarantine {
     const names = columns.map((column) => `"${column}"`).join(', ');
     const values = columns.map((_, index) => `value ->> ${index}`).join(', ');
     await this.database.transaction(async (sql) => {
-      await sql.query(`INSERT INTO "quarantine" (${names}) SELECT ${values} FROM json_each(?)`, [JSON.stringify(rows.map((row) => columns.map((column) => row[column])))]);
+      await sql.query(`INSERT INTO "quarantine" (${names}) SELECT ${values} FROM json_each(?)`, [
+        JSON.stringify(rows.map((row) => columns.map((column) => row[column]))),
+      ]);
     });
     for (const directory of new Set(rows.map(({ storedAt }) => path.dirname(storedAt)))) mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
@@ -124,7 +153,10 @@ export class Quarantine {
   }
 
   async find(id: string): Promise<QuarantineRow | undefined> {
-    const rows = await this.database.read<QuarantineRow>('SELECT * FROM "quarantine" WHERE "id" = ? OR "id" LIKE ? LIMIT 2', [id, `${id.replaceAll(/[%_]/gu, '')}%`]);
+    const rows = await this.database.read<QuarantineRow>('SELECT * FROM "quarantine" WHERE "id" = ? OR "id" LIKE ? LIMIT 2', [
+      id,
+      `${id.replaceAll(/[%_]/gu, '')}%`,
+    ]);
     const [first] = rows.filter(isThere);
     return rows.length === 1 || first?.id === id ? first : undefined;
   }
@@ -145,7 +177,8 @@ export class Quarantine {
           // Fails where something came meanwhile: a rename would replace it.
           linkSync(stored, place);
         } catch (error) {
-          if (error instanceof Error && 'code' in error && error.code === 'EEXIST') throw new Error(`${target} exists: name another place`, { cause: error });
+          if (error instanceof Error && 'code' in error && error.code === 'EEXIST')
+            throw new Error(`${target} exists: name another place`, { cause: error });
           if (row.kind === 'symlink') symlinkSync(readlinkSync(stored, { encoding: 'buffer' }), place);
           else copyFileSync(stored, place, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
           if (row.kind !== 'symlink') syncAt(place);
@@ -190,4 +223,3 @@ function syncAt(place: Buffer): void {
     closeSync(fd);
   }
 }
-

@@ -39,7 +39,11 @@ export class RestorePaths {
         throw new CommandError('invalid', `paths: ${wanted} is not below a protected directory`);
       }
       const chosen = version === undefined ? await this.choose(wanted, atMs) : [await this.chooseNumber(wanted, version)];
-      if (chosen.length === 0) throw new CommandError('not-found', `${wanted}: no version of it${atMs === undefined ? '' : ` from ${new Date(atMs).toISOString()}`} is in the vault`);
+      if (chosen.length === 0)
+        throw new CommandError(
+          'not-found',
+          `${wanted}: no version of it${atMs === undefined ? '' : ` from ${new Date(atMs).toISOString()}`} is in the vault`,
+        );
       steps.push(...(await this.stepsFor(wanted, chosen, to)));
     }
     const plan: UndoPlan = { steps, touched: new Set(steps.filter(({ step }) => step === 'write').map((step) => step.path)).size };
@@ -83,13 +87,13 @@ export class RestorePaths {
   }
 
   private async newestClean(below: string): Promise<Chosen[]> {
-    const rows = await this.core.database.read<VersionRow & { path: string; present: 0 | 1 }>(
-      `SELECT v.*, f."path" AS "path", f."present" AS "present" FROM "file" f JOIN "version" v ON v."fileId" = f."id"
+    const rows = await this.core.database.read<VersionRow & { path: string }>(
+      `SELECT v.*, f."path" AS "path" FROM "file" f JOIN "version" v ON v."fileId" = f."id"
        WHERE (f."path" = ? OR (f.${belowCondition.replaceAll('AND "path"', 'AND f."path"')})) AND v."state" = 'clean' ORDER BY v."atMs" DESC, v."id" DESC`,
       [below, below, below],
     );
     const newest = new Map<string, Chosen>();
-    for (const { path: file, present: _, ...version } of rows) if (!newest.has(file)) newest.set(file, { path: file, fileId: version.fileId, version });
+    for (const { path: file, ...version } of rows) if (!newest.has(file)) newest.set(file, { path: file, fileId: version.fileId, version });
     return Promise.all([...newest.values()].map(async (chosen) => ({ ...chosen, fileId: await this.presentId(chosen.path, chosen.fileId) })));
   }
 
@@ -98,20 +102,26 @@ export class RestorePaths {
     const journal = await this.core.database.read<JournalRow>('SELECT * FROM "journal" WHERE "atMs" > ? ORDER BY "id"', [atMs]);
     const { world, fileOf } = worldBefore(journal.map((row) => toEntry({ ...row, origin: 'external' }, true)));
     const moved = new Map<number, string | undefined>([...fileOf].map(([node, file]) => [file, world.pathOf(node)]));
-    const present = await this.core.database.read<FileRow>(`SELECT * FROM "file" WHERE "present" = 1 AND "kind" <> 'directory' AND ("path" = ? OR (${belowCondition}))`, [below, below, below]);
+    const present = await this.core.database.read<FileRow>(
+      `SELECT * FROM "file" WHERE "present" = 1 AND "kind" <> 'directory' AND ("path" = ? OR (${belowCondition}))`,
+      [below, below, below],
+    );
     const places = new Map<number, string>();
     for (const row of present) if (!moved.has(row.id)) places.set(row.id, row.path);
     for (const [file, place] of moved) if (place !== undefined && (place === below || place.startsWith(`${below}/`))) places.set(file, place);
-    const versions = await this.core.database.read<VersionRow>('SELECT * FROM "version" WHERE "fileId" IN (SELECT value FROM json_each(?)) ORDER BY "atMs" DESC, "id" DESC', [
-      JSON.stringify([...places.keys()]),
-    ]);
+    const versions = await this.core.database.read<VersionRow>(
+      'SELECT * FROM "version" WHERE "fileId" IN (SELECT value FROM json_each(?)) ORDER BY "atMs" DESC, "id" DESC',
+      [JSON.stringify([...places.keys()])],
+    );
     const byFile = Map.groupBy(versions, ({ fileId }) => fileId);
     const chosen: Chosen[] = [];
     for (const [fileId, place] of places) {
       const all = byFile.get(fileId) ?? [];
       // Kept later than that, but not changed since before it: what the baseline found.
       const oldest = all.at(-1);
-      const version = all.find((candidate) => candidate.atMs <= atMs) ?? (oldest !== undefined && Number(BigInt(oldest.mtimeNs) / 1_000_000n) <= atMs ? oldest : undefined);
+      const version =
+        all.find((candidate) => candidate.atMs <= atMs) ??
+        (oldest !== undefined && Number(BigInt(oldest.mtimeNs) / 1_000_000n) <= atMs ? oldest : undefined);
       if (version !== undefined) chosen.push({ path: place, fileId: await this.presentId(place, fileId), version });
     }
     return chosen;
@@ -128,7 +138,8 @@ export class RestorePaths {
     const directories = new Set<string>();
     for (const { path: file } of chosen) {
       const limit = to ?? this.core.settings.protect.roots.find((root) => file.startsWith(`${root}/`)) ?? '/';
-      for (let directory = path.dirname(target(file)); directory.length > limit.length; directory = path.dirname(directory)) directories.add(directory);
+      for (let directory = path.dirname(target(file)); directory.length > limit.length; directory = path.dirname(directory))
+        directories.add(directory);
     }
     const known = await this.core.database.read<FileRow>(
       `SELECT * FROM "file" WHERE "kind" = 'directory' AND "path" IN (SELECT value FROM json_each(?)) ORDER BY "present", "id"`,
@@ -139,20 +150,25 @@ export class RestorePaths {
       .sort((a, b) => a.length - b.length)
       .map((directory): PlanStep => {
         const row = rows.get(directory);
-        return { step: 'make-directory', path: directory, kind: 'directory', fileId: row?.id, detail: 'for what is restored into it', metadata: row === undefined ? undefined : metadataOf(row) };
+        return {
+          step: 'make-directory',
+          path: directory,
+          kind: 'directory',
+          fileId: row?.id,
+          detail: 'for what is restored into it',
+          metadata: row === undefined ? undefined : metadataOf(row),
+        };
       });
-    const write = chosen.map(
-      ({ path: file, fileId, version }): PlanStep => ({
-        step: 'write',
-        path: target(file),
-        kind: version.kind,
-        fileId: to === undefined ? fileId : undefined,
-        detail: `version ${version.number} of ${new Date(version.atMs).toISOString()}`,
-        version: version.id,
-        metadata: metadataOf(version),
-        conflict: false,
-      }),
-    );
+    const write = chosen.map(({ path: file, fileId, version }): PlanStep => ({
+      step: 'write',
+      path: target(file),
+      kind: version.kind,
+      fileId: to === undefined ? fileId : undefined,
+      detail: `version ${version.number} of ${new Date(version.atMs).toISOString()}`,
+      version: version.id,
+      metadata: metadataOf(version),
+      conflict: false,
+    }));
     return [...make, ...write];
   }
 }

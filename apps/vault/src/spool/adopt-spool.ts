@@ -62,8 +62,12 @@ export class SpoolAdoption {
       const adopted: (Adopted & { readonly files: readonly string[] })[] = [];
       for (const [index, copy] of copies.entries()) {
         const capture = captures[index];
-        if (capture?.outcome === 'captured') adopted.push({ copy: copy.copy, capture, copiedAtMs: copy.copiedAtMs, files: [copy.data, copy.sidecar] });
-        else if (capture?.outcome !== 'full') this.log(`the guard's copy ${copy.data} of ${copy.copy.path} can't be adopted: ${capture?.outcome ?? ''} ${capture !== undefined && 'detail' in capture ? capture.detail : ''}`);
+        if (capture?.outcome === 'captured')
+          adopted.push({ copy: copy.copy, capture, copiedAtMs: copy.copiedAtMs, files: [copy.data, copy.sidecar] });
+        else if (capture?.outcome !== 'full')
+          this.log(
+            `the guard's copy ${copy.data} of ${copy.copy.path} can't be adopted: ${capture?.outcome ?? ''} ${capture !== undefined && 'detail' in capture ? capture.detail : ''}`,
+          );
       }
       adopted.sort((a, b) => a.copiedAtMs - b.copiedAtMs);
       if (adopted.length > 0) {
@@ -157,9 +161,11 @@ async function fileOf(sql: Sql, { path: file, stat }: SpooledCopy): Promise<File
   const [byPath] = await sql.query<FileRow>('SELECT * FROM "file" WHERE "path" = ? ORDER BY "present" DESC, "id" DESC LIMIT 1', [file]);
   // Another file of the same name took its place: this copy belongs to the one before.
   if (byPath !== undefined && byPath.ino !== '0' && byPath.ino !== stat.ino) {
-    const [older] = await sql.query<FileRow>('SELECT * FROM "file" WHERE "path" = ? AND "present" = 0 AND "ino" IN (?, \'0\') ORDER BY "id" DESC LIMIT 1', [file, stat.ino]);
+    const [older] = await sql.query<FileRow>(
+      'SELECT * FROM "file" WHERE "path" = ? AND "present" = 0 AND "ino" IN (?, \'0\') ORDER BY "id" DESC LIMIT 1',
+      [file, stat.ino],
+    );
     return older ?? (byPath.present === 1 ? undefined : byPath);
   }
   return byPath;
 }
-

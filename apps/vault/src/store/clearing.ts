@@ -32,7 +32,10 @@ export class Clearing {
   async clear(): Promise<void> {
     while (await this.clearSome());
     await this.core.database.transaction(async (sql) => {
-      await sql.query('DELETE FROM "journal" WHERE "id" IN (SELECT "id" FROM "journal" WHERE "atMs" < ? LIMIT ?)', [this.core.now() - journalKeptMs, journalRowsAtOnce]);
+      await sql.query('DELETE FROM "journal" WHERE "id" IN (SELECT "id" FROM "journal" WHERE "atMs" < ? LIMIT ?)', [
+        this.core.now() - journalKeptMs,
+        journalRowsAtOnce,
+      ]);
     });
   }
 
@@ -45,7 +48,9 @@ export class Clearing {
       if (count === 0) return;
       for (const { sha256 } of rows) this.core.store.remove(sha256);
       await this.core.database.transaction(async (sql) => {
-        await sql.query('DELETE FROM "content" WHERE "refs" <= 0 AND "sha256" IN (SELECT value FROM json_each(?))', [JSON.stringify(rows.map(({ sha256 }) => sha256))]);
+        await sql.query('DELETE FROM "content" WHERE "refs" <= 0 AND "sha256" IN (SELECT value FROM json_each(?))', [
+          JSON.stringify(rows.map(({ sha256 }) => sha256)),
+        ]);
       });
     });
     return done && count === atOnce;

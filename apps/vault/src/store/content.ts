@@ -29,7 +29,7 @@ export function readWindows(store: ChunkStore, content: ContentRef, plan: readon
   let held: { index: number; bytes: Buffer } | undefined;
   return plan.map(({ offset, length }) => {
     const pieces: Buffer[] = [];
-    for (let at = offset; at < Math.min(offset + length, content.sizeBytes); ) {
+    for (let at = offset; at < Math.min(offset + length, content.sizeBytes);) {
       const index = Math.floor(at / chunkBytes);
       const name = names[index];
       if (name === undefined) break;

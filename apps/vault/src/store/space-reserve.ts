@@ -3,12 +3,15 @@ import type { Settings } from '@kuramori/config';
 
 /** The figure is looked at again after this time: a look costs microseconds, a full disk costs much more. */
 const validMs = 250;
+/** After a write that found no room the figures are not believed for this long: they may count room that only root or nobody gets. */
+const heldMs = 5000;
 
 /** Room that is left free on the disk of dataDir: below it no new copies are made, and nothing is taken away either. */
 export class SpaceReserve {
   private checkedMs = -Infinity;
   private free = 0;
   private low = false;
+  private heldUntilMs = -Infinity;
 
   constructor(
     private readonly directory: string,
@@ -29,6 +32,7 @@ export class SpaceReserve {
 
   /** A write failed for want of room, whatever the figures say. */
   noteFull(): void {
+    this.heldUntilMs = performance.now() + heldMs;
     this.turn(true, 0);
   }
 
@@ -39,7 +43,7 @@ export class SpaceReserve {
     const { bavail, bsize, blocks } = statfsSync(this.directory);
     this.free = bavail * bsize;
     const reserved = 'percent' in this.reserve ? (blocks * bsize * this.reserve.percent) / 100 : this.reserve.bytes;
-    this.turn(this.free < Math.max(reserved, bsize), reserved);
+    this.turn(this.free < Math.max(reserved, bsize) || nowMs < this.heldUntilMs, reserved);
   }
 
   private turn(low: boolean, reservedBytes: number): void {

@@ -33,7 +33,15 @@ export class ModelShare {
 
   apply({ actor, operation, path, to }: Wish): void {
     const file = this.files.get(path);
-    const base = { id: this.journal.length + 1, atMs: this.journal.length, kind: 'file', path, oldPath: undefined, before: undefined, after: undefined } as const;
+    const base = {
+      id: this.journal.length + 1,
+      atMs: this.journal.length,
+      kind: 'file',
+      path,
+      oldPath: undefined,
+      before: undefined,
+      after: undefined,
+    } as const;
     const rest = { replaced: undefined, undo: actor === 'attacker', own: false, written: false };
     if (operation === 'write') {
       if (file === undefined) {

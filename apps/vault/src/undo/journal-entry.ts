@@ -39,7 +39,8 @@ export function toEntry(row: JournalRow, undo: boolean): JournalEntry {
     written: row.written === 1,
     before: parseMetadata(row.before),
     after: parseMetadata(row.after),
-    replaced: replacedFile === null ? undefined : { fileId: replacedFile, version: row.replacedVersion, metadata: parseMetadata(row.replacedMetadata) },
+    replaced:
+      replacedFile === null ? undefined : { fileId: replacedFile, version: row.replacedVersion, metadata: parseMetadata(row.replacedMetadata) },
     undo,
     own: row.origin === 'kuramori',
   };

@@ -97,7 +97,8 @@ describe('undoing one actor', () => {
         // What others wrote last stands in the tree; under its old name where only the attacker renamed the file.
         for (const { id, content } of share.files.values()) {
           const last = share.journal.findLast(({ fileId, written }) => fileId === id && written);
-          if (last !== undefined && !last.undo && !share.journal.some((entry) => entry.undo && entry.id > last.id)) expect(Object.values(tree)).toContain(content);
+          if (last !== undefined && !last.undo && !share.journal.some((entry) => entry.undo && entry.id > last.id))
+            expect(Object.values(tree)).toContain(content);
         }
       }),
       { numRuns: 3000 },
@@ -131,7 +132,9 @@ describe('a plan', () => {
   });
 
   it('renames back without content where only the name changed', () => {
-    expect(steps([{ actor: 'attacker', operation: 'rename', path: '/s/a', to: '/s/a.locked' }])).toMatchObject([{ step: 'rename', path: '/s/a', from: '/s/a.locked' }]);
+    expect(steps([{ actor: 'attacker', operation: 'rename', path: '/s/a', to: '/s/a.locked' }])).toMatchObject([
+      { step: 'rename', path: '/s/a', from: '/s/a.locked' },
+    ]);
   });
 
   it('lists a file of which no version was kept', () => {

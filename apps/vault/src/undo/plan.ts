@@ -16,7 +16,13 @@ interface OfFile {
 export type PlanStep = OfFile &
   (
     | { readonly step: 'write'; readonly version: number; readonly metadata: Metadata | undefined; readonly conflict: boolean }
-    | { readonly step: 'rename'; readonly from: string; readonly version: number | undefined; readonly metadata: Metadata | undefined; readonly conflict: boolean }
+    | {
+        readonly step: 'rename';
+        readonly from: string;
+        readonly version: number | undefined;
+        readonly metadata: Metadata | undefined;
+        readonly conflict: boolean;
+      }
     | { readonly step: 'make-directory'; readonly metadata: Metadata | undefined }
     | { readonly step: 'set-metadata'; readonly metadata: Metadata }
     | { readonly step: 'quarantine' }
@@ -86,7 +92,15 @@ class Planner {
     for (const node of files) this.planFile(node);
     const leftovers = this.planLeftovers();
     const left = this.leftContent.filter(({ path }) => !this.targets.has(path));
-    const steps = [...this.directorySteps, ...leftovers.files, ...left, ...orderRenames(this.renames), ...this.fileSteps, ...leftovers.directories, ...this.lastSteps];
+    const steps = [
+      ...this.directorySteps,
+      ...leftovers.files,
+      ...left,
+      ...orderRenames(this.renames),
+      ...this.fileSteps,
+      ...leftovers.directories,
+      ...this.lastSteps,
+    ];
     return { steps, touched: this.countTouched() };
   }
 
@@ -135,13 +149,22 @@ class Planner {
       this.directorySteps.push({ ...this.of(node, path), detail: 'made again', step: 'make-directory', metadata: node.metadata });
       this.now.place(node.id, parent, node.name);
       // Its own time last: whatever is put into it changes it.
-      if (node.metadata !== undefined) this.lastSteps.push({ ...this.of(node, path), detail: 'owner, permissions and time', step: 'set-metadata', metadata: node.metadata });
+      if (node.metadata !== undefined)
+        this.lastSteps.push({ ...this.of(node, path), detail: 'owner, permissions and time', step: 'set-metadata', metadata: node.metadata });
       return;
     }
     if (here.parent !== parent || here.name !== node.name) {
       const from = this.now.pathOf(node.id) ?? '';
       this.makeWay(parent, node.name, node.id);
-      this.directorySteps.push({ ...this.of(node, path), detail: `from ${from}`, step: 'rename', from, version: undefined, metadata: undefined, conflict: conflict !== undefined });
+      this.directorySteps.push({
+        ...this.of(node, path),
+        detail: `from ${from}`,
+        step: 'rename',
+        from,
+        version: undefined,
+        metadata: undefined,
+        conflict: conflict !== undefined,
+      });
       this.now.place(node.id, parent, node.name);
     } else if (conflict !== undefined) {
       this.directorySteps.push({ ...this.of(node, path), detail: conflict.reason, step: 'none', outcome: 'conflict' });
@@ -209,26 +232,43 @@ class Planner {
     }
   }
 
-  private planContent(node: Node, path: string, from: string | undefined, content: ReturnType<typeof storedContent>, conflict: Conflict | undefined): void {
+  private planContent(
+    node: Node,
+    path: string,
+    from: string | undefined,
+    content: ReturnType<typeof storedContent>,
+    conflict: Conflict | undefined,
+  ): void {
     if (content === undefined) {
       this.fileSteps.push({ ...this.of(node, path), detail: 'no version of it was ever kept', step: 'none', outcome: 'unrecoverable' });
       // What is left of it gets its name back, for whoever may rescue something.
       if (from !== undefined && from !== path) {
         this.targets.add(path);
-        this.renames.push({ ...this.of(node, path), detail: `from ${from}`, step: 'rename', from, version: undefined, metadata: undefined, conflict: true });
+        this.renames.push({
+          ...this.of(node, path),
+          detail: `from ${from}`,
+          step: 'rename',
+          from,
+          version: undefined,
+          metadata: undefined,
+          conflict: true,
+        });
       }
       return;
     }
     this.targets.add(path);
     this.fileSteps.push({
       ...this.of(node, path),
-      detail: conflict?.reason ?? (content.exact ? 'content' : 'the last change before the attack was overwritten before it could be kept: the version before it'),
+      detail:
+        conflict?.reason ??
+        (content.exact ? 'content' : 'the last change before the attack was overwritten before it could be kept: the version before it'),
       step: 'write',
       version: content.version,
       metadata: node.metadata,
       conflict: conflict !== undefined || !content.exact,
     });
-    if (from !== undefined && from !== path) this.leftContent.push({ ...this.of(node, from), detail: 'changed content under another name', step: 'quarantine' });
+    if (from !== undefined && from !== path)
+      this.leftContent.push({ ...this.of(node, from), detail: 'changed content under another name', step: 'quarantine' });
   }
 
   private planBeside(node: Node, path: string, beside: NonNullable<Conflict['beside']>, reason: string): void {
@@ -236,12 +276,24 @@ class Planner {
     const { parent } = node;
     if (parent === undefined) return;
     if (content === undefined) {
-      this.fileSteps.push({ ...this.of(node, path), detail: `${reason}; no clean version of it was ever kept`, step: 'none', outcome: 'unrecoverable' });
+      this.fileSteps.push({
+        ...this.of(node, path),
+        detail: `${reason}; no clean version of it was ever kept`,
+        step: 'none',
+        outcome: 'unrecoverable',
+      });
       return;
     }
     const name = this.freeName(parent, node.name);
     const besidePath = `${splitPath(path).directory}/${name}`;
-    this.fileSteps.push({ ...this.of(node, path), detail: `${reason}: ${besidePath}`, step: 'put-beside', version: content.version, metadata: beside.metadata, beside: besidePath });
+    this.fileSteps.push({
+      ...this.of(node, path),
+      detail: `${reason}: ${besidePath}`,
+      step: 'put-beside',
+      version: content.version,
+      metadata: beside.metadata,
+      beside: besidePath,
+    });
   }
 
   /** What is there and should not be: files by themselves, directories when nothing of others is in them. */
@@ -270,7 +322,13 @@ class Planner {
   }
 }
 
-function storedContent({ content, fallback }: { content: Content | undefined; fallback: number | undefined }): { version: number; exact: boolean } | undefined {
+function storedContent({
+  content,
+  fallback,
+}: {
+  content: Content | undefined;
+  fallback: number | undefined;
+}): { version: number; exact: boolean } | undefined {
   if (typeof content === 'number') return { version: content, exact: true };
   return fallback === undefined ? undefined : { version: fallback, exact: false };
 }

@@ -9,7 +9,8 @@ export class Suspicion {
   constructor(private readonly core: VaultCore) {}
 
   async load(): Promise<void> {
-    for (const { actor, sinceMs } of await this.core.database.read<{ actor: string; sinceMs: number }>('SELECT * FROM "suspect"')) this.core.suspects.set(actor, sinceMs);
+    for (const { actor, sinceMs } of await this.core.database.read<{ actor: string; sinceMs: number }>('SELECT * FROM "suspect"'))
+      this.core.suspects.set(actor, sinceMs);
   }
 
   /** How many versions are pinned now. */
@@ -37,7 +38,10 @@ export class Suspicion {
         [list, sinceMs],
       );
       for (const actor of actors.filter((key) => key !== unknownKey)) {
-        await sql.query('INSERT INTO "suspect" ("actor", "sinceMs") VALUES (?, ?) ON CONFLICT ("actor") DO UPDATE SET "sinceMs" = min("sinceMs", excluded."sinceMs")', [actor, sinceMs]);
+        await sql.query(
+          'INSERT INTO "suspect" ("actor", "sinceMs") VALUES (?, ?) ON CONFLICT ("actor") DO UPDATE SET "sinceMs" = min("sinceMs", excluded."sinceMs")',
+          [actor, sinceMs],
+        );
       }
       return row?.count ?? 0;
     });

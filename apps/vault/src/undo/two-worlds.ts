@@ -212,13 +212,15 @@ class Replay {
     if (entry.operation === 'renamed') marks.name = true;
     if (entry.operation === 'metadata') marks.metadata = true;
     if (entry.operation !== 'deleted' && entry.operation !== 'created' && entry.kind !== 'directory' && isWrite(entry)) marks.content = true;
-    if (occupant !== undefined && occupant !== id && (entry.operation === 'created' || entry.operation === 'renamed')) this.marksOf(occupant).deleted = true;
+    if (occupant !== undefined && occupant !== id && (entry.operation === 'created' || entry.operation === 'renamed'))
+      this.marksOf(occupant).deleted = true;
   }
 
   /** From here on the file is as Kuramori left it. */
   private settle(id: number, { operation }: JournalEntry): void {
     const marks = this.marks.get(id);
-    if (marks !== undefined) Object.assign(marks, { created: false, deleted: false, content: false, name: false, metadata: false, restored: true } satisfies Marks);
+    if (marks !== undefined)
+      Object.assign(marks, { created: false, deleted: false, content: false, name: false, metadata: false, restored: true } satisfies Marks);
     const { parent, name } = this.actual.node(id);
     if (operation === 'deleted' || parent === undefined) {
       if (operation === 'deleted') this.wanted.unlink(id);
@@ -270,7 +272,8 @@ class Replay {
         return;
       case 'deleted':
         if (!this.wanted.isPlaced(id)) return;
-        if (marks?.content === true || marks?.name === true) this.conflict(id, 'others deleted it after the attacker had changed it: put back as it was before');
+        if (marks?.content === true || marks?.name === true)
+          this.conflict(id, 'others deleted it after the attacker had changed it: put back as it was before');
         else if (this.wanted.childrenOf(id).length === 0) this.wanted.unlink(id);
         else this.conflict(id, 'others deleted the directory after the attacker had emptied it: put back');
         return;

@@ -34,7 +34,10 @@ export class World {
   }
 
   clone(): World {
-    return new World(new Map([...this.nodes].map(([id, node]) => [id, { ...node }])), new Map([...this.children].map(([id, names]) => [id, new Map(names)])));
+    return new World(
+      new Map([...this.nodes].map(([id, node]) => [id, { ...node }])),
+      new Map([...this.children].map(([id, names]) => [id, new Map(names)])),
+    );
   }
 
   all(): Node[] {

@@ -19,12 +19,19 @@ const event = (path: string, what: Partial<RawEvent>, actor = alice): RawEvent =
   actor,
   ...what,
 });
-const told = (changes: readonly Change[]) => changes.map(({ operation, path, oldPath, actor }) => [operation, path, ...(oldPath === undefined ? [] : [oldPath]), actor === bob ? 'bob' : 'alice'].join(' '));
+const told = (changes: readonly Change[]) =>
+  changes.map(({ operation, path, oldPath, actor }) =>
+    [operation, path, ...(oldPath === undefined ? [] : [oldPath]), actor === bob ? 'bob' : 'alice'].join(' '),
+  );
 
 describe('events of one actor on one path', () => {
   it('become one fact when the file is closed', () => {
     const coalescer = new Coalescer();
-    expect(told(coalescer.add([event('/a', { created: true }), event('/a', { modified: true }), event('/a', { modified: true, closedAfterWrite: true })], 0))).toEqual(['created /a alice']);
+    expect(
+      told(
+        coalescer.add([event('/a', { created: true }), event('/a', { modified: true }), event('/a', { modified: true, closedAfterWrite: true })], 0),
+      ),
+    ).toEqual(['created /a alice']);
     expect(coalescer.size).toBe(0);
   });
   it('leave nothing when the file was born and deleted in between', () => {
@@ -56,14 +63,28 @@ describe('the coalescer', () => {
   const raw = fc.record({
     path: fc.constantFrom(...paths),
     actor: fc.constantFrom(alice, bob),
-    what: fc.constantFrom<Partial<RawEvent>>({ created: true }, { modified: true }, { closedAfterWrite: true }, { deleted: true }, { metadata: true }, { created: true, modified: true, closedAfterWrite: true }, { renamed: true, oldPath: '/a' }),
+    what: fc.constantFrom<Partial<RawEvent>>(
+      { created: true },
+      { modified: true },
+      { closedAfterWrite: true },
+      { deleted: true },
+      { metadata: true },
+      { created: true, modified: true, closedAfterWrite: true },
+      { renamed: true, oldPath: '/a' },
+    ),
   });
 
   it('never mixes actors', () => {
     fc.assert(
       fc.property(fc.array(raw, { maxLength: 40 }), (events) => {
         const coalescer = new Coalescer();
-        const changes = [...coalescer.add(events.map(({ path, actor, what }) => event(path, what, actor)), 0), ...coalescer.flush(1)];
+        const changes = [
+          ...coalescer.add(
+            events.map(({ path, actor, what }) => event(path, what, actor)),
+            0,
+          ),
+          ...coalescer.flush(1),
+        ];
         for (const change of changes) expect(events.some(({ actor }) => actor === change.actor)).toBe(true);
       }),
     );
@@ -73,11 +94,18 @@ describe('the coalescer', () => {
     fc.assert(
       fc.property(fc.array(raw, { minLength: 1, maxLength: 40 }), (events) => {
         const coalescer = new Coalescer();
-        const changes = [...coalescer.add(events.map(({ path, actor, what }) => event(path, what, actor)), 0), ...coalescer.flush(1)];
+        const changes = [
+          ...coalescer.add(
+            events.map(({ path, actor, what }) => event(path, what, actor)),
+            0,
+          ),
+          ...coalescer.flush(1),
+        ];
         for (const path of paths) {
           const last = events.findLast((each) => each.path === path || each.what.oldPath === path);
           const writes = last?.what.oldPath === undefined && (last?.what.modified === true || last?.what.closedAfterWrite === true);
-          if (writes) expect(changes.some((change) => change.path === path && (change.operation === 'modified' || change.operation === 'created'))).toBe(true);
+          if (writes)
+            expect(changes.some((change) => change.path === path && (change.operation === 'modified' || change.operation === 'created'))).toBe(true);
         }
         expect(coalescer.flush(2_000_000).length).toBeGreaterThanOrEqual(0);
       }),

@@ -104,7 +104,14 @@ export class Coalescer {
   private write(event: RawEvent, nowMs: number, changes: Change[]): void {
     const key = keyOf(event.path, event.actor);
     const known = this.open.get(key);
-    const open: Open = known ?? { actor: event.actor, path: event.path, created: false, modified: false, firstAtMs: event.atMs, dueMs: nowMs + firstReportMs };
+    const open: Open = known ?? {
+      actor: event.actor,
+      path: event.path,
+      created: false,
+      modified: false,
+      firstAtMs: event.atMs,
+      dueMs: nowMs + firstReportMs,
+    };
     open.created ||= event.created;
     open.modified ||= event.modified;
     if (known === undefined) this.keep(open);
@@ -117,7 +124,14 @@ export class Coalescer {
 
   private tell(open: Open, nowMs: number, changes: Change[], closed: boolean): void {
     if (open.created || open.modified) {
-      changes.push({ atMs: open.firstAtMs, operation: open.created ? 'created' : 'modified', kind: 'file', path: open.path, actor: open.actor, written: open.modified });
+      changes.push({
+        atMs: open.firstAtMs,
+        operation: open.created ? 'created' : 'modified',
+        kind: 'file',
+        path: open.path,
+        actor: open.actor,
+        written: open.modified,
+      });
     }
     if (closed || !open.modified) this.forget(open);
     else {

@@ -180,7 +180,11 @@ export class FactStream {
     if (own === true && (change.kind === 'directory' || change.operation === 'metadata')) return true;
     const { announcements } = this.options;
     const nowMs = this.now();
-    if (change.operation === 'renamed' && change.oldPath !== undefined) return announcements.has(change.oldPath, nowMs) || announcements.has(change.path, nowMs);
-    return announcements.matches(change.path, change.operation === 'deleted' ? undefined : sha256, nowMs) || (change.kind === 'symlink' && announcements.has(change.path, nowMs));
+    if (change.operation === 'renamed' && change.oldPath !== undefined)
+      return announcements.has(change.oldPath, nowMs) || announcements.has(change.path, nowMs);
+    return (
+      announcements.matches(change.path, change.operation === 'deleted' ? undefined : sha256, nowMs) ||
+      (change.kind === 'symlink' && announcements.has(change.path, nowMs))
+    );
   }
 }

@@ -62,11 +62,15 @@ export class Rescanner {
     await this.running?.catch(() => undefined);
   }
 
+  private wished(): boolean {
+    return this.again && !this.stopped;
+  }
+
   private async scanWhileWished(): Promise<void> {
-    do {
+    for (let rounds = 0; rounds === 0 || this.wished(); rounds += 1) {
       this.again = false;
       await this.scan();
-    } while (this.again && !this.stopped);
+    }
   }
 
   private async scan(): Promise<void> {
@@ -110,7 +114,10 @@ export class Rescanner {
     const known = new Map<string, CatalogueEntry>();
     let after: string | undefined;
     for (;;) {
-      const { entries } = parseMessage(CataloguePage, await this.options.catalogue({ limit: pageEntries, ...(after === undefined ? {} : { after }) }));
+      const { entries } = parseMessage(
+        CataloguePage,
+        await this.options.catalogue({ limit: pageEntries, ...(after === undefined ? {} : { after }) }),
+      );
       for (const entry of entries) known.set(entry.path, entry);
       if (entries.length < pageEntries) return known;
       after = entries.at(-1)?.path;
@@ -139,5 +146,10 @@ export class Rescanner {
 }
 
 function sameState(entry: CatalogueEntry, stat: { dev: bigint; ino: bigint; size: bigint; mtimeNs: bigint; ctimeNs: bigint }): boolean {
-  return entry.ino === String(stat.ino) && entry.size === Number(stat.size) && entry.mtimeNs === String(stat.mtimeNs) && entry.ctimeNs === String(stat.ctimeNs);
+  return (
+    entry.ino === String(stat.ino) &&
+    entry.size === Number(stat.size) &&
+    entry.mtimeNs === String(stat.mtimeNs) &&
+    entry.ctimeNs === String(stat.ctimeNs)
+  );
 }

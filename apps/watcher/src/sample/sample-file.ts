@@ -63,7 +63,12 @@ function readContent(fd: number, name: string, sizeBytes: number, hashWhole: boo
   const features = describeContent({ name, sizeBytes, windows, wantTextHead: sizeBytes <= textHeadBytes });
   const [only] = windows;
   if (sizeBytes <= hashedBytes && (only === undefined || only.bytes.length === sizeBytes)) {
-    return { ...features, sha256: createHash('sha256').update(only?.bytes ?? new Uint8Array()).digest('hex') };
+    return {
+      ...features,
+      sha256: createHash('sha256')
+        .update(only?.bytes ?? new Uint8Array())
+        .digest('hex'),
+    };
   }
   return hashWhole ? { ...features, sha256: hashFile(fd) } : features;
 }
@@ -71,7 +76,7 @@ function readContent(fd: number, name: string, sizeBytes: number, hashWhole: boo
 function hashFile(fd: number): string {
   const hash = createHash('sha256');
   const chunk = Buffer.allocUnsafe(chunkBytes);
-  for (let position = 0; ; ) {
+  for (let position = 0; ;) {
     const count = readSync(fd, chunk, 0, chunk.length, position);
     if (count === 0) return hash.digest('hex');
     hash.update(chunk.subarray(0, count));

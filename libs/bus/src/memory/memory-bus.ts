@@ -1,6 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ConsumerDeclaration, deadLetterSubject, type StreamDeclaration } from '@kuramori/contracts';
-import { type Bus, type BusFigures, BusFullError, type BusSubscription, BusUnavailableError, type ConsumerFigures, PermanentMessageError, type ReceivedMessage } from '../bus';
+import {
+  type Bus,
+  type BusFigures,
+  BusFullError,
+  type BusSubscription,
+  BusUnavailableError,
+  type ConsumerFigures,
+  PermanentMessageError,
+  type ReceivedMessage,
+} from '../bus';
 
 interface StoredMessage {
   readonly subject: string;
@@ -93,7 +102,11 @@ export class MemoryBus implements Bus {
         } catch (error) {
           if (error instanceof PermanentMessageError || attempt >= declaration.maxDeliver) {
             figures.deadLetters += 1;
-            await this.publish(deadLetterSubject(declaration.durable), { ...received }, { messageId: `${declaration.durable}-${message.streamSequence}` }).catch(() => undefined);
+            await this.publish(
+              deadLetterSubject(declaration.durable),
+              { ...received },
+              { messageId: `${declaration.durable}-${message.streamSequence}` },
+            ).catch(() => undefined);
             options.onDeadLetter?.(received, error);
             return true;
           }
@@ -105,7 +118,9 @@ export class MemoryBus implements Bus {
     const loop = (async () => {
       while (!stopping.signal.aborted) {
         const position = this.consumed.get(declaration.durable) ?? 0;
-        const waiting = (this.streams.get(declaration.stream)?.messages ?? []).slice(position).filter(({ subject }) => subjectMatches(declaration.filterSubject, subject));
+        const waiting = (this.streams.get(declaration.stream)?.messages ?? [])
+          .slice(position)
+          .filter(({ subject }) => subjectMatches(declaration.filterSubject, subject));
         const [next] = waiting;
         figures.pending = Math.max(0, waiting.length - 1);
         if (next === undefined) {
@@ -135,14 +150,19 @@ export class MemoryBus implements Bus {
 
   async *read(stream: string, filterSubject: string, sinceMs: number): AsyncIterable<ReceivedMessage> {
     for (const message of [...(this.streams.get(stream)?.messages ?? [])]) {
-      if (message.storedAtMs >= sinceMs && subjectMatches(filterSubject, message.subject)) yield { ...message, body: JSON.parse(message.text) as unknown, deliveryCount: 1 };
+      if (message.storedAtMs >= sinceMs && subjectMatches(filterSubject, message.subject))
+        yield { ...message, body: JSON.parse(message.text) as unknown, deliveryCount: 1 };
     }
   }
 
   async request(subject: string, payload: object, options: { timeoutMs: number }): Promise<unknown> {
     const responder = this.responders.get(subject);
     if (this.closed || responder === undefined) throw new BusUnavailableError(`nobody answers ${subject}`);
-    const reply = responder(JSON.parse(JSON.stringify(payload))).catch((error: unknown) => ({ ok: false, code: 'failed', error: error instanceof Error ? error.message : String(error) }));
+    const reply = responder(JSON.parse(JSON.stringify(payload))).catch((error: unknown) => ({
+      ok: false,
+      code: 'failed',
+      error: error instanceof Error ? error.message : String(error),
+    }));
     const late = new AbortController();
     try {
       return JSON.parse(
@@ -166,7 +186,13 @@ export class MemoryBus implements Bus {
   }
 
   figures(): BusFigures {
-    return { connected: !this.closed, reconnects: 0, published: this.published, publishFailures: this.publishFailures, consumers: [...this.consumerFigures.values()].map((figures) => ({ ...figures })) };
+    return {
+      connected: !this.closed,
+      reconnects: 0,
+      published: this.published,
+      publishFailures: this.publishFailures,
+      consumers: [...this.consumerFigures.values()].map((figures) => ({ ...figures })),
+    };
   }
 
   async drain(): Promise<void> {

@@ -54,7 +54,12 @@ afterEach(async () => {
 // One role that may publish facts and one that may consume them, as in real life, behind one face for the suite.
 busContract('the NATS bus', async () => {
   const server = await Server.open();
-  const [vault, watcher, detector, operator] = await Promise.all([server.bus('vault'), server.bus('watcher'), server.bus('detector'), server.bus('operator')]);
+  const [vault, watcher, detector, operator] = await Promise.all([
+    server.bus('vault'),
+    server.bus('watcher'),
+    server.bus('detector'),
+    server.bus('operator'),
+  ]);
   const bus: Bus = {
     ensureStreams: (list) => vault.ensureStreams(list),
     publish: (...args) => watcher.publish(...args),
@@ -127,7 +132,13 @@ describe('the NATS bus', () => {
   it('says what is lost when the spool is full', async () => {
     const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-spool-'));
     const losses: string[] = [];
-    const publisher = new SpooledPublisher({ bus: { publish: () => Promise.reject(new Error('away')) }, subject: 's', directory, limitBytes: 5000, onLoss: (reason) => losses.push(reason) });
+    const publisher = new SpooledPublisher({
+      bus: { publish: () => Promise.reject(new Error('away')) },
+      subject: 's',
+      directory,
+      limitBytes: 5000,
+      onLoss: (reason) => losses.push(reason),
+    });
     await publisher.start();
     for (let index = 0; index < 200; index += 1) publisher.publish({ text: 'x'.repeat(100) }, `m${index}`);
     await publisher.stop();

@@ -101,14 +101,22 @@ export class NatsBus implements Bus {
     }
   }
 
-  async publish(subject: string, message: object, options: { messageId: string; timeoutMs?: number }): Promise<{ streamSequence: number; duplicate: boolean }> {
+  async publish(
+    subject: string,
+    message: object,
+    options: { messageId: string; timeoutMs?: number },
+  ): Promise<{ streamSequence: number; duplicate: boolean }> {
     try {
-      const ack = await this.jetStream.publish(subject, encode(message), { msgID: options.messageId, timeout: options.timeoutMs ?? publishTimeoutMs });
+      const ack = await this.jetStream.publish(subject, encode(message), {
+        msgID: options.messageId,
+        timeout: options.timeoutMs ?? publishTimeoutMs,
+      });
       this.counters.published += 1;
       return { streamSequence: ack.seq, duplicate: ack.duplicate };
     } catch (error) {
       this.counters.publishFailures += 1;
-      if (error instanceof NatsError && error.api_error !== undefined) throw new BusFullError(`${subject}: ${error.api_error.description}`, { cause: error });
+      if (error instanceof NatsError && error.api_error !== undefined)
+        throw new BusFullError(`${subject}: ${error.api_error.description}`, { cause: error });
       throw new BusUnavailableError(`${subject} could not be published: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
   }
@@ -146,7 +154,7 @@ export class NatsBus implements Bus {
     const consumer = await this.jetStream.consumers.get(stream, info.name);
     try {
       // What is there now; later messages come to the durable consumers.
-      for (let left = info.num_pending; left > 0; ) {
+      for (let left = info.num_pending; left > 0;) {
         let received = 0;
         for await (const message of await consumer.fetch({ max_messages: Math.min(left, readBatch), expires: 2000 })) {
           received += 1;
@@ -237,7 +245,10 @@ export class NatsBus implements Bus {
       } catch (error) {
         if (error instanceof NatsError && error.message.includes('already in use')) return;
         // JetStream needs a moment after the server's start.
-        if (attempt >= 50) throw new BusUnavailableError(`stream ${declaration.name} can't be made: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        if (attempt >= 50)
+          throw new BusUnavailableError(`stream ${declaration.name} can't be made: ${error instanceof Error ? error.message : String(error)}`, {
+            cause: error,
+          });
         await delay(100);
       }
     }

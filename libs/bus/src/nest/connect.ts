@@ -27,7 +27,10 @@ export function readCredentials(directory: string, role: string): BusCredentials
   try {
     return parseMessage(BusCredentials, JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
-    throw new Error(`the bus credentials in ${file} can't be used: ${error instanceof Error ? error.message : String(error)}. 'kuramori up' makes them at its first start.`, { cause: error });
+    throw new Error(
+      `the bus credentials in ${file} can't be used: ${error instanceof Error ? error.message : String(error)}. 'kuramori up' makes them at its first start.`,
+      { cause: error },
+    );
   }
 }
 

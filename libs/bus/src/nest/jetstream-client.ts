@@ -48,6 +48,13 @@ export class JetStreamClient extends ClientProxy {
 }
 
 /** Asks a service. @throws BusUnavailableError when nobody answers in time */
-export async function callCommand(bus: Pick<Bus, 'request'>, host: string, service: ServiceName, name: string, payload: object, options: { timeoutMs: number }): Promise<CommandReply> {
+export async function callCommand(
+  bus: Pick<Bus, 'request'>,
+  host: string,
+  service: ServiceName,
+  name: string,
+  payload: object,
+  options: { timeoutMs: number },
+): Promise<CommandReply> {
   return (await bus.request(subjects.command(host, service, name), payload, options)) as CommandReply;
 }

@@ -70,14 +70,19 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
         if (declaration === undefined) throw new Error(`no consumer is declared as ${pattern}: see libs/contracts streams.ts`);
         this.subscriptions.push(
           await this.bus.consume(declaration, (message) => this.handleMessage(handler, message), {
-            onDeadLetter: (message, cause) =>
-              this.log.error(`${declaration.durable}: message ${message.streamSequence} was given up after ${message.deliveryCount} deliveries: ${String(cause)}`),
+            onDeadLetter: (message, cause) => {
+              this.log.error(
+                `${declaration.durable}: message ${message.streamSequence} was given up after ${message.deliveryCount} deliveries: ${String(cause)}`,
+              );
+            },
           }),
         );
       } else {
         const [kind, service, name] = pattern.split(':');
         if (kind !== 'command' || service === undefined || name === undefined) throw new Error(`not a pattern of the bus: ${pattern}`);
-        this.subscriptions.push(await this.bus.respond(subjects.command(this.host, service as ServiceName, name), (payload) => this.answer(handler, payload)));
+        this.subscriptions.push(
+          await this.bus.respond(subjects.command(this.host, service as ServiceName, name), (payload) => this.answer(handler, payload)),
+        );
       }
     }
   }
@@ -93,7 +98,8 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
       await this.run(handler, message.body, new BusContext([message]));
     } catch (error) {
       if (error instanceof InvalidMessageError) throw new PermanentMessageError(error.message, { cause: error });
-      if (message.deliveryCount === 1) this.log.warn(`${message.subject}: will be tried again: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      if (message.deliveryCount === 1)
+        this.log.warn(`${message.subject}: will be tried again: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       throw error;
     }
   }

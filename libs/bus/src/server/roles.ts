@@ -1,5 +1,14 @@
 /** Who may say and hear what (contracts: "credentials per service, each allowed only its own subjects"). */
-import { type ConsumerDeclaration, consumers, deadLetterSubject, deadLetters, serviceNames, type ServiceName, type StreamDeclaration, streams } from '@kuramori/contracts';
+import {
+  type ConsumerDeclaration,
+  consumers,
+  deadLetterSubject,
+  deadLetters,
+  serviceNames,
+  type ServiceName,
+  type StreamDeclaration,
+  streams,
+} from '@kuramori/contracts';
 
 export const roleNames = [...serviceNames, 'operator', 'integrator'] as const;
 export type RoleName = (typeof roleNames)[number];
@@ -32,15 +41,35 @@ function consume({ stream, durable }: ConsumerDeclaration): string[] {
 
 /** Reading again what a stream holds, through consumers of its own that nobody else depends on. */
 function read({ name }: StreamDeclaration): string[] {
-  return [`$JS.API.CONSUMER.CREATE.${name}`, `$JS.API.CONSUMER.CREATE.${name}.>`, `$JS.API.CONSUMER.INFO.${name}.>`, `$JS.API.CONSUMER.MSG.NEXT.${name}.>`, `$JS.API.CONSUMER.DELETE.${name}.>`];
+  return [
+    `$JS.API.CONSUMER.CREATE.${name}`,
+    `$JS.API.CONSUMER.CREATE.${name}.>`,
+    `$JS.API.CONSUMER.INFO.${name}.>`,
+    `$JS.API.CONSUMER.MSG.NEXT.${name}.>`,
+    `$JS.API.CONSUMER.DELETE.${name}.>`,
+  ];
 }
 
 const command = (service: ServiceName, name: string) => `${anyHost}.command.${service}.${name}`;
 
 const publish: Readonly<Record<RoleName, readonly string[]>> = {
   watcher: [`${anyHost}.file.batch`, ...makeStream(streams.files), command('vault', 'catalogue'), command('vault', 'baseline')],
-  detector: [`${anyHost}.verdict`, ...makeStream(streams.files), ...makeStream(streams.vault), ...makeStream(streams.verdicts), ...read(streams.files), ...read(streams.vault), ...read(streams.verdicts)],
-  vault: [`${anyHost}.vault.>`, ...makeStream(streams.files), ...makeStream(streams.vault), command('watcher', 'announce'), command('watcher', 'rescan')],
+  detector: [
+    `${anyHost}.verdict`,
+    ...makeStream(streams.files),
+    ...makeStream(streams.vault),
+    ...makeStream(streams.verdicts),
+    ...read(streams.files),
+    ...read(streams.vault),
+    ...read(streams.verdicts),
+  ],
+  vault: [
+    `${anyHost}.vault.>`,
+    ...makeStream(streams.files),
+    ...makeStream(streams.vault),
+    command('watcher', 'announce'),
+    command('watcher', 'rescan'),
+  ],
   responder: [
     `${anyHost}.incident.>`,
     ...makeStream(streams.verdicts),

@@ -31,7 +31,12 @@ function userBlock(role: RoleName, password: string): string {
  * The text of nats-server.conf. Users stand in an account of their own: an `authorization` block beside only a $SYS account would let anyone in on servers
  * before the fix of CVE-2023-47090 (rules.md 21). `passwordOf` gives each role's password as it shall stand in the file (quoted, or a $VARIABLE).
  */
-export function serverConfiguration(options: { readonly port: number; readonly bind: string; readonly storeDir: string; readonly passwordOf: (role: RoleName) => string }): string {
+export function serverConfiguration(options: {
+  readonly port: number;
+  readonly bind: string;
+  readonly storeDir: string;
+  readonly passwordOf: (role: RoleName) => string;
+}): string {
   return `# Written by kuramori; changes are lost at the next start.
 server_name: kuramori
 listen: ${quote(`${options.bind}:${options.port}`)}
@@ -82,7 +87,12 @@ export function writeServerFiles(options: ServerFilesOptions): string {
   const configuration = path.join(busDir, 'nats-server.conf');
   writePrivately(
     configuration,
-    serverConfiguration({ port: options.port, bind: '127.0.0.1', storeDir: path.join(busDir, 'jetstream'), passwordOf: (role) => quote(passwords.get(role) ?? '') }),
+    serverConfiguration({
+      port: options.port,
+      bind: '127.0.0.1',
+      storeDir: path.join(busDir, 'jetstream'),
+      passwordOf: (role) => quote(passwords.get(role) ?? ''),
+    }),
   );
   return configuration;
 }

@@ -64,7 +64,11 @@ function walk(reader: WindowReader, directory: Uint8Array, entries: number, shif
 }
 
 /** True when the entry's bytes give its checksum, false when they don't, undefined when they aren't all at hand. */
-function verify(reader: WindowReader, offset: number, entry: { method: number; checksum: number; compressed: number; plain: number }): boolean | undefined {
+function verify(
+  reader: WindowReader,
+  offset: number,
+  entry: { method: number; checksum: number; compressed: number; plain: number },
+): boolean | undefined {
   const nameBytes = reader.uint16(offset + 26);
   const extraBytes = reader.uint16(offset + 28);
   if (nameBytes === undefined || extraBytes === undefined) return undefined;

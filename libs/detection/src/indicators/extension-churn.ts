@@ -13,7 +13,13 @@ export function extensionChurn(oldPath: string, newPath: string, content: Conten
   if (typeOfExtension(baseName(oldPath)) === '') return undefined;
   const family = familyOf(newPath);
   const weight = family !== undefined ? 15 : content !== undefined && isCiphertext(content) ? 10 : 4;
-  return { indicator: 'extension-churn', path: oldPath, weight, technique: 'T1486', summary: `${baseName(oldPath)} was renamed to ${baseName(newPath)}: no program knows .${extension}` };
+  return {
+    indicator: 'extension-churn',
+    path: oldPath,
+    weight,
+    technique: 'T1486',
+    summary: `${baseName(oldPath)} was renamed to ${baseName(newPath)}: no program knows .${extension}`,
+  };
 }
 
 /** Renaming alone, however much of it, stays a warning. */

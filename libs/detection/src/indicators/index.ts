@@ -10,4 +10,11 @@ import { writeNewDeleteOld } from './write-new-delete-old';
 export type Indicator = (replacement: Replacement) => Finding | undefined;
 
 /** Those that judge contents; the others look at names and times and are called where these happen. */
-export const contentIndicators: readonly Indicator[] = [contentReplaced, structureBroken, intermittentEncryption, encodedCiphertext, wipe, writeNewDeleteOld];
+export const contentIndicators: readonly Indicator[] = [
+  contentReplaced,
+  structureBroken,
+  intermittentEncryption,
+  encodedCiphertext,
+  wipe,
+  writeNewDeleteOld,
+];

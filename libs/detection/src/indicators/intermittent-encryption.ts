@@ -9,5 +9,11 @@ export function intermittentEncryption({ path, before, after, blocks }: Replacem
   if (!damaged && blocks.turnedRandomShare < 0.2) return undefined;
   if (!damaged && after.structure === 'intact' && after.type !== 'text') return undefined;
   const share = Math.round(blocks.turnedRandomShare * 100);
-  return { indicator: 'intermittent-encryption', path, weight: 25, technique: 'T1486', summary: `${baseName(path)}: ${share} % of its blocks turned into random bytes, the others are unchanged` };
+  return {
+    indicator: 'intermittent-encryption',
+    path,
+    weight: 25,
+    technique: 'T1486',
+    summary: `${baseName(path)}: ${share} % of its blocks turned into random bytes, the others are unchanged`,
+  };
 }

@@ -21,7 +21,13 @@ export function readsLikeRansomNote(text: string): boolean {
 export function ransomNote(path: string, content: ContentFeatures | undefined, copies: number): Finding | undefined {
   if (content?.textHead === undefined || content.sizeBytes > largestNoteBytes || !readsLikeRansomNote(content.textHead)) return undefined;
   const spread = copies > 1 ? `, the same in ${copies} folders` : '';
-  return { indicator: 'ransom-note', path, weight: copies > 2 ? 20 : 15, technique: 'T1486', summary: `${baseName(path)} reads like a ransom note${spread}` };
+  return {
+    indicator: 'ransom-note',
+    path,
+    weight: copies > 2 ? 20 : 15,
+    technique: 'T1486',
+    summary: `${baseName(path)} reads like a ransom note${spread}`,
+  };
 }
 
 /** Notes alone are no damage: the more of them, the sooner the line is near, but they don't cross it. */

@@ -8,10 +8,22 @@ export function writeNewDeleteOld({ path, before, after, newPath, how }: Replace
   if (before === undefined) {
     // The vault hasn't told yet what it held: its name, with something appended, speaks more quietly.
     if (typeOfExtension(baseName(path)) === '' || !newPath.startsWith(`${path}.`)) return undefined;
-    return { indicator: 'write-new-delete-old', path, weight: 12, technique: 'T1486', summary: `${baseName(path)} is gone; beside it stands ${baseName(newPath)}, which nobody can read` };
+    return {
+      indicator: 'write-new-delete-old',
+      path,
+      weight: 12,
+      technique: 'T1486',
+      summary: `${baseName(path)} is gone; beside it stands ${baseName(newPath)}, which nobody can read`,
+    };
   }
   if (!isReadable(before)) return undefined;
-  return { indicator: 'write-new-delete-old', path, weight: 25, technique: 'T1486', summary: `${baseName(path)} is gone; in its place stands ${baseName(newPath)}, which nobody can read` };
+  return {
+    indicator: 'write-new-delete-old',
+    path,
+    weight: 25,
+    technique: 'T1486',
+    summary: `${baseName(path)} is gone; in its place stands ${baseName(newPath)}, which nobody can read`,
+  };
 }
 
 /**
@@ -22,5 +34,11 @@ export function unreadableCopy(newPath: string, after: ContentFeatures): Finding
   const name = baseName(newPath);
   const original = name.slice(0, name.lastIndexOf('.'));
   if (!isCiphertext(after) || typeOfExtension(original) === '') return undefined;
-  return { indicator: 'unreadable-copy', path: newPath, weight: 0, technique: 'T1486', summary: `${name} was made beside ${original}; nobody can read it` };
+  return {
+    indicator: 'unreadable-copy',
+    path: newPath,
+    weight: 0,
+    technique: 'T1486',
+    summary: `${name} was made beside ${original}; nobody can read it`,
+  };
 }

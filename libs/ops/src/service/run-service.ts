@@ -204,6 +204,7 @@ function busHealth(bus: Bus): HealthReport {
       reason: `${deadLetterCount} messages could not be handled and were set aside (stream ${deadLetters.name}); see the log`,
     };
   const stuck = consumers.filter(({ problem }) => problem !== undefined);
-  if (stuck.length > 0) return { status: 'degraded', reason: stuck.map(({ durable, problem }) => `${durable} takes no messages: ${problem ?? ''}`).join('; ') };
+  if (stuck.length > 0)
+    return { status: 'degraded', reason: stuck.map(({ durable, problem }) => `${durable} takes no messages: ${problem ?? ''}`).join('; ') };
   return { status: 'healthy' };
 }

@@ -8,7 +8,9 @@ const call = <A extends readonly unknown[], R>(prototype: string) => libc.func(p
 
 const calls = {
   fanotifyInit: call<[number, number], number>('int fanotify_init(uint flags, uint eventFlags)'),
-  fanotifyMark: call<[number, number, bigint, number, Buffer], number>('int fanotify_mark(int fd, uint flags, uint64_t mask, int directoryFd, const char *path)'),
+  fanotifyMark: call<[number, number, bigint, number, Buffer], number>(
+    'int fanotify_mark(int fd, uint flags, uint64_t mask, int directoryFd, const char *path)',
+  ),
   poll: call<[Buffer, number, number], number>('int poll(void *fds, ulong count, int timeoutMs)'),
   read: call<[number, Buffer, number], number | bigint>('long read(int fd, void *buffer, ulong length)'),
   recv: call<[number, Buffer, number, number], number | bigint>('long recv(int fd, void *buffer, ulong length, int flags)'),
@@ -49,7 +51,8 @@ export function checked(name: string, result: number | bigint): number {
 
 export const zeroTerminated = (bytes: Buffer): Buffer => Buffer.concat([bytes, Buffer.from([0])]);
 
-export const { copyFileRange, fanotifyInit, fanotifyMark, ioctl, poll, read, recv, write, send, close, socket, bind, setsockopt, openByHandleAt } = calls;
+export const { copyFileRange, fanotifyInit, fanotifyMark, ioctl, poll, read, recv, write, send, close, socket, bind, setsockopt, openByHandleAt } =
+  calls;
 
 /** The filesystem id as fanotify reports it (8 bytes, hex). */
 export function filesystemId(path: Buffer): string {

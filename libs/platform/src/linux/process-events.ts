@@ -2,8 +2,7 @@
 import { bind, checked, close, recv, send, setsockopt, socket } from './libc';
 
 export type ProcessEvent =
-  | { readonly kind: 'fork'; readonly parentPid: number; readonly pid: number }
-  | { readonly kind: 'exec' | 'changed' | 'exit'; readonly pid: number };
+  { readonly kind: 'fork'; readonly parentPid: number; readonly pid: number } | { readonly kind: 'exec' | 'changed' | 'exit'; readonly pid: number };
 
 const netlinkFamily = 16;
 const datagramNonBlockingCloseOnExec = 2 | 0o4000 | 0o2000000;
@@ -18,7 +17,7 @@ const receiveBufferBytes = 16 * 1024 * 1024;
 /** Parses one datagram; events of other kinds, and of threads that don't lead a process, are left out. */
 export function parseProcessEvents(buffer: Buffer, length: number): ProcessEvent[] {
   const events: ProcessEvent[] = [];
-  for (let at = 0; at + 52 <= length; ) {
+  for (let at = 0; at + 52 <= length;) {
     const size = buffer.readUInt32LE(at);
     if (size < 52) break;
     const event = at + 36;

@@ -79,7 +79,7 @@ export class ProcessTable {
   private makeActor(entry: Entry): Actor {
     const ancestors: ProcessRef[] = [];
     const seen = new Set([entry.pid]);
-    for (let pid = entry.parentPid; pid > 0 && ancestors.length < ancestorLimit && !seen.has(pid); ) {
+    for (let pid = entry.parentPid; pid > 0 && ancestors.length < ancestorLimit && !seen.has(pid);) {
       seen.add(pid);
       let parent = this.entries.get(pid);
       // Forked without exec (a shell's subshell): its start time is in /proc alone.

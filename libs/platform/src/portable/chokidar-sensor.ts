@@ -14,12 +14,31 @@ export class ChokidarSensor implements FileSensor {
 
   async start(roots: readonly string[], ignore: readonly string[], listener: SensorListener): Promise<void> {
     const below = (path: string) => ignore.some((top) => path === top || path.startsWith(`${top}/`));
-    const watcher = watch([...roots], { ignoreInitial: true, ignored: below, followSymlinks: false, persistent: true, alwaysStat: false, atomic: false });
+    const watcher = watch([...roots], {
+      ignoreInitial: true,
+      ignored: below,
+      followSymlinks: false,
+      persistent: true,
+      alwaysStat: false,
+      atomic: false,
+    });
     this.watcher = watcher;
     const tell = (path: string, change: Change) => {
       this.seen += 1;
       listener.events([
-        { atMs: Date.now(), kind: 'file', path, created: false, modified: false, closedAfterWrite: false, deleted: false, renamed: false, metadata: false, actor: unknownActor, ...change },
+        {
+          atMs: Date.now(),
+          kind: 'file',
+          path,
+          created: false,
+          modified: false,
+          closedAfterWrite: false,
+          deleted: false,
+          renamed: false,
+          metadata: false,
+          actor: unknownActor,
+          ...change,
+        },
       ]);
     };
     watcher.on('add', (path) => tell(path, { created: true, modified: true, closedAfterWrite: true }));

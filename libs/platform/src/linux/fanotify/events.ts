@@ -48,14 +48,14 @@ function namedEntry(buffer: Buffer, at: number, length: number): NamedEntry {
 /** Every event of one read. */
 export function parseFanotifyEvents(buffer: Buffer, length: number): FanotifyEvent[] {
   const events: FanotifyEvent[] = [];
-  for (let at = 0; at + 24 <= length; ) {
+  for (let at = 0; at + 24 <= length;) {
     const eventBytes = buffer.readUInt32LE(at);
     if (eventBytes < 24) break;
     const mask = buffer.readBigUInt64LE(at + 8);
     const pid = buffer.readInt32LE(at + 20);
     let entry: NamedEntry | undefined;
     let oldEntry: NamedEntry | undefined;
-    for (let info = at + buffer.readUInt16LE(at + 6); info + 4 <= at + eventBytes; ) {
+    for (let info = at + buffer.readUInt16LE(at + 6); info + 4 <= at + eventBytes;) {
       const type = buffer.readUInt8(info);
       const infoBytes = buffer.readUInt16LE(info + 2);
       if (infoBytes < 4) break;

@@ -7,7 +7,11 @@ import { type SensorMessage, SensorThread, type SensorThreadOptions } from './se
 interface WorkerInput extends SensorThreadOptions {
   readonly stop: SharedArrayBuffer;
 }
-type WorkerReply = { readonly kind: 'started'; readonly connector: boolean } | { readonly kind: 'failed'; readonly reason: string } | { readonly kind: 'settled'; readonly wish: number } | ({ readonly kind: 'events' } & SensorMessage);
+type WorkerReply =
+  | { readonly kind: 'started'; readonly connector: boolean }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'settled'; readonly wish: number }
+  | ({ readonly kind: 'events' } & SensorMessage);
 
 /** Entry point of the worker thread. */
 export function runFanotifyWorker(): void {
@@ -49,7 +53,9 @@ export class FanotifySensor implements FileSensor {
   ) {}
 
   async start(roots: readonly string[], ignore: readonly string[], listener: SensorListener): Promise<void> {
-    const worker = new Worker(this.workerUrl, { workerData: { roots, ignore, dataDir: this.dataDir, stop: this.stopFlag.buffer } satisfies WorkerInput });
+    const worker = new Worker(this.workerUrl, {
+      workerData: { roots, ignore, dataDir: this.dataDir, stop: this.stopFlag.buffer } satisfies WorkerInput,
+    });
     this.worker = worker;
     await new Promise<void>((resolve, reject) => {
       worker.once('error', (error) => reject(new SensorUnavailableError(`fanotify: ${error instanceof Error ? error.message : String(error)}`)));
@@ -58,7 +64,11 @@ export class FanotifySensor implements FileSensor {
           this.hasProcessEvents = reply.connector;
           resolve();
         } else if (reply.kind === 'failed') {
-          reject(new SensorUnavailableError(`fanotify is not to be had: ${reply.reason}. It needs root (CAP_SYS_ADMIN) and Linux 5.17 or newer; protect.sensor: chokidar works without, but knows no actor`));
+          reject(
+            new SensorUnavailableError(
+              `fanotify is not to be had: ${reply.reason}. It needs root (CAP_SYS_ADMIN) and Linux 5.17 or newer; protect.sensor: chokidar works without, but knows no actor`,
+            ),
+          );
           for (const root of roots) listener.lost(root, reply.reason);
         } else if (reply.kind === 'settled') this.settled(reply.wish);
         else this.deliver(reply, roots, listener);
@@ -107,7 +117,8 @@ export class FanotifySensor implements FileSensor {
     }
     this.latest = { seen: message.seen, ignored: message.ignored, unresolved: message.unresolved };
     if (this.worker === undefined) return;
-    if (message.events.length > 0) listener.events(message.events.map((event) => ({ ...event, actor: this.actors.get(event.actor) ?? unknownActor })));
+    if (message.events.length > 0)
+      listener.events(message.events.map((event) => ({ ...event, actor: this.actors.get(event.actor) ?? unknownActor })));
     if (message.overflow) {
       this.overflows += 1;
       for (const root of roots) listener.lost(root, "the kernel's event queue overflowed");

@@ -4,7 +4,19 @@ import type { Actor } from '@kuramori/contracts';
 import { OwnProcesses } from '../../own-processes';
 import { fsPath, pathFromBytes, pathToBytes } from '../../path-text';
 import type { RawEvent } from '../../sensor';
-import { atCurrentDirectory, checked, close, fanotifyInit, fanotifyMark, filesystemId, openByHandleAt, poll, read, SystemCallError, zeroTerminated } from '../libc';
+import {
+  atCurrentDirectory,
+  checked,
+  close,
+  fanotifyInit,
+  fanotifyMark,
+  filesystemId,
+  openByHandleAt,
+  poll,
+  read,
+  SystemCallError,
+  zeroTerminated,
+} from '../libc';
 import { ProcessConnector } from '../process-events';
 import { ProcessTable } from '../process-table';
 import { type FanotifyEvent, masks, type NamedEntry, parseFanotifyEvents } from './events';
@@ -84,7 +96,11 @@ export class SensorThread {
   }
 
   /** Reads until `stopped` says so; hands on what each read brought. */
-  run(stopped: () => boolean, send: (message: SensorMessage) => void, settle: { readonly wanted: () => number; readonly done: (wish: number) => void }): void {
+  run(
+    stopped: () => boolean,
+    send: (message: SensorMessage) => void,
+    settle: { readonly wanted: () => number; readonly done: (wish: number) => void },
+  ): void {
     let settled = 0;
     while (!stopped()) {
       // Taken before the look: what happened before the wish is then in the queue or has been read.
@@ -143,7 +159,15 @@ export class SensorThread {
       events.push({ atMs, actor: actor.key, ...located });
     }
     if (events.length > 0 || overflow) {
-      send({ actors, events, overflow, seen: this.seen, ignored: this.ignored, unresolved: this.table.unresolved, connector: this.connector !== undefined });
+      send({
+        actors,
+        events,
+        overflow,
+        seen: this.seen,
+        ignored: this.ignored,
+        unresolved: this.table.unresolved,
+        connector: this.connector !== undefined,
+      });
     }
   }
 

@@ -72,7 +72,7 @@ export class PermissionGroup {
     if (poll(this.pollFds, 1, timeoutMs) <= 0) return 0;
     const length = Number(read(this.fd, this.events, this.events.length));
     let count = 0;
-    for (let at = 0; at + metadataBytes <= length; ) {
+    for (let at = 0; at + metadataBytes <= length;) {
       const eventBytes = this.events.readUInt32LE(at);
       const mask = this.events.readBigUInt64LE(at + 8);
       const fd = this.events.readInt32LE(at + 16);
