@@ -114,13 +114,13 @@ describe('an attack is seen', () => {
     expect(run(story).attacks.length).toBeGreaterThan(0);
   });
 
-  it('by nobody knows whom: the verdict names the directory and nobody to act on', () => {
+  it('by nobody knows whom: the verdict names the directory and no process', () => {
     const unknown: Actor = { key: 'unknown', kind: 'unknown' };
     const story = new Story();
     for (let index = 0; index < 10; index += 1) story.overwrite(unknown, file(index), docx, random());
     const { attacks } = run(story);
     expect(attacks[0]).toMatchObject({ groupKind: 'subtree', groupKey: root });
-    expect(attacks.flatMap(({ members }) => members).some(({ actionable }) => actionable)).toBe(false);
+    expect(attacks.flatMap(({ members }) => members).every(({ actor }) => actor.kind === 'unknown')).toBe(true);
   });
 
   it('by a decoy that is changed', () => {

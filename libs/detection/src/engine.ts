@@ -360,7 +360,7 @@ export class DetectionEngine {
     attack.lastAtMs = Math.max(attack.lastAtMs, group.tally.lastAtMs);
     const source = this.board.known(attack.kind, attack.key) ?? group;
     for (const { actor } of source.members.values()) for (const { key } of treesOf(actor)) attack.trees.add(key);
-    const actionable = this.membersOf(source).filter((member) => member.actionable || member.actor.kind === 'unknown');
+    const actionable = this.membersOf(source).filter((member) => member.actionable);
     const fresh = actionable.filter(({ actor }) => !attack.announcedMembers.has(actor.key));
     const doubled = source.tally.files >= Math.max(1, attack.announcedFiles) * 2;
     if (!upgraded && fresh.length === 0 && !doubled && attack.announcedFiles > 0) return undefined;
@@ -376,7 +376,8 @@ export class DetectionEngine {
       .map(({ actor, tally }) => ({
         actor,
         score: tally.score,
-        actionable: actor.kind !== 'unknown' && (tally.score >= ownEvidenceLine || (group.kind === 'process-tree' && tally.has('unreadable-copy'))),
+        // Nobody can be stopped who is not known, but what was done can be undone (rules.md 7).
+        actionable: tally.score >= ownEvidenceLine || (group.kind === 'process-tree' && tally.has('unreadable-copy')),
         firstActivityAtMs: tally.firstAtMs,
         files: tally.files,
         evidence: tally.list(evidencePerVerdict).map(toEvidence),

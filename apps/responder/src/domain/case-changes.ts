@@ -184,7 +184,10 @@ export function addContained(before: IncidentCase, plan: ContainmentPlan): Incid
   const fresh = programCandidates(plan.attackers).filter(({ path }) => !seen.has(path));
   return {
     ...before,
-    incident: { ...incident, actor: { ...incident.actor, ...main, kind: 'process', processTree: tree.slice(0, maxProcessTree) } },
+    incident: {
+      ...incident,
+      actor: { ...incident.actor, ...main, ...(tree.length > 0 ? { kind: 'process' } : {}), processTree: tree.slice(0, maxProcessTree) },
+    },
     programs: {
       waiting: [...before.programs.waiting, ...fresh].slice(0, 256),
       seen: [...before.programs.seen, ...fresh.map(({ path }) => path)].slice(-256),
