@@ -43,16 +43,36 @@ export function table(
     head: [...head],
     chars: none,
     colWidths,
-    wordWrap: true,
-    wrapOnWordBoundary: false,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': gap },
   });
-  for (const row of rows) made.push([...row]);
+  // Broken here by what it takes on the screen: the library counts characters.
+  const room = (colWidths[flexible] ?? smallestFlexibleWidth) - gap;
+  for (const row of rows) made.push(row.map((cell, column) => (column === flexible ? broken(cell, room) : cell)));
   return made
     .toString()
     .split('\n')
     .map((line) => line.trimEnd())
     .join('\n');
+}
+
+/** Lines no wider than this. */
+function broken(text: string, width: number): string {
+  let line = '';
+  let used = 0;
+  const lines: string[] = [];
+  for (const character of text) {
+    const next = displayWidth(character);
+    if (character === '\n' || used + next > width) {
+      lines.push(line);
+      line = '';
+      used = 0;
+    }
+    if (character !== '\n') {
+      line += character;
+      used += next;
+    }
+  }
+  return [...lines, line].join('\n');
 }
 
 /** Columns a text takes: characters of East Asian scripts take two. */
