@@ -91,9 +91,9 @@ export async function ensurePrograms(wanted, why) {
 
 /**
  * Brings the checkout to the point where every npm script works.
- * @param {{build?: boolean}} options build: also build the services (default true)
+ * @param {{build?: boolean, tests?: boolean}} options build: also build the services (default true); tests: also what only the tests need (default false)
  */
-export async function setUp({ build = true } = {}) {
+export async function setUp({ build = true, tests = false } = {}) {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new SetUpError(
       `The set-up knows Linux on x64; this is ${process.platform} on ${process.arch}. Install Node ${nodeVersion}, run 'npm ci' and 'node scripts/build.mjs' with it.`,
@@ -116,6 +116,8 @@ export async function setUp({ build = true } = {}) {
     writeFileSync(stampFile, packagesKey);
   }
   await ensurePrograms({ 'nats-server': 'nats-server' }, 'The message bus');
+  if (tests)
+    await ensurePrograms({ openssl: 'openssl', python3: 'python3', 'mkfs.ext4': 'e2fsprogs', mount: 'mount', script: 'bsdutils' }, 'The test suite');
   if (build) {
     const buildKey = hashOf(sourceFiles());
     if (!existsSync(buildStampFile) || readFileSync(buildStampFile, 'utf8') !== buildKey || !existsSync(path.join(projectRoot, 'dist'))) {

@@ -1,5 +1,5 @@
 // npm start [-- DIRECTORY…]: sets up what is missing, then protects the directories; without one, the demonstration.
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setUpOrExit } from './setup.mjs';
 import { projectRoot, run } from './toolchain.mjs';
@@ -24,7 +24,17 @@ const dataDir = process.env.KURAMORI_DATA ?? '/var/lib/kuramori';
 const settingsFile = path.join(dataDir, 'kuramori.yaml');
 const roots = directories.map((directory) => path.resolve(directory));
 if (existsSync(settingsFile)) {
-  console.error(`using the settings in ${settingsFile}; the directories named here must be among its protect.roots`);
+  // Protecting something else than what was named, without a word, would be worse than an error.
+  const { parse } = await import('yaml');
+  const known = parse(readFileSync(settingsFile, 'utf8'))?.protect?.roots ?? [];
+  const missing = roots.filter((root) => !known.includes(root));
+  if (missing.length > 0) {
+    console.error(
+      `npm start: ${settingsFile} exists and does not protect ${missing.join(', ')}. Add it there to protect.roots (now: ${known.join(', ')}), or set KURAMORI_DATA to another directory.`,
+    );
+    process.exit(2);
+  }
+  console.error(`using the settings in ${settingsFile}`);
 } else {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   writeFileSync(settingsFile, `dataDir: ${JSON.stringify(dataDir)}\nprotect:\n  roots: ${JSON.stringify(roots)}\n`, { mode: 0o600 });

@@ -3,7 +3,7 @@ import { setUpOrExit } from './setup.mjs';
 import { run } from './toolchain.mjs';
 
 const args = process.argv.slice(2);
-await setUpOrExit({ programs: 'test' });
+await setUpOrExit({ tests: true });
 const phases =
   args.length > 0
     ? [['tests', 'vitest', ['run', ...args]]]
