@@ -12,7 +12,7 @@ export async function detectorModule({ settings, bus, health, metrics, log }: Se
   const detector = new Detector({ settings, bus });
   const messages = await detector.rebuild();
   log.log(`state rebuilt from ${messages} messages`);
-  health.register('judging', () => ({ status: 'healthy', details: { detector: detector.figures() } }));
+  health.register('judging', () => ({ status: 'healthy', details: { detector: detector.details() } }));
   for (const figure of ['facts', 'suspicion', 'warning', 'attack'] as const) {
     new Gauge({
       name: `kuramori_detector_${figure}_total`,

@@ -1,4 +1,4 @@
-import type { Bus } from '@kuramori/bus';
+import type { Bus, ReceivedMessage } from '@kuramori/bus';
 import type { Settings } from '@kuramori/config';
 import { consumers, FileBatch, InvalidMessageError, parseMessage, streams, subjects, VaultStored, Verdict } from '@kuramori/contracts';
 import { DetectionEngine } from '@kuramori/detection';
@@ -9,11 +9,17 @@ export interface DetectorOptions {
   readonly now?: () => number;
 }
 
-/** What is read again after a restart: longer than any attack that is under way, short enough to be quick. */
+/** Facts that are read again after a restart: longer than any attack at speed is under way. What is slower lives in the verdicts that suspected it. */
 const replayMs = 30 * 60 * 1000;
+/** Verdicts that are remembered: two half-lives of a job's evidence. */
+const recallMs = 24 * 60 * 60 * 1000;
+/** Ids of spoken verdicts; the bus itself drops repetitions within two minutes. */
 const rememberedVerdicts = 10_000;
 
-/** The engine with the streams around it: one message at a time goes in, verdicts are published before the message is acknowledged. */
+/**
+ * The engine with the streams around it: one message at a time goes in, and its verdicts are published before the message is acknowledged. A message that
+ * comes again is judged once; a verdict that the bus did not take is published with the next message, or with the same one when it comes again.
+ */
 export class Detector {
   private readonly engine: DetectionEngine;
   private readonly published = new Set<string>();
@@ -26,38 +32,45 @@ export class Detector {
     this.engine = new DetectionEngine({ host: settings.host, sensitivity: settings.detection.sensitivity, roots: settings.protect.roots });
   }
 
-  /** Reads the last window of the streams again; verdicts that were spoken are not spoken again. */
+  /**
+   * Reads the last window of the streams again, before any new message is handled. Verdicts that were spoken are not spoken again; one that the process
+   * died over is published now.
+   * @returns how many messages were read
+   */
   async rebuild(): Promise<number> {
-    const { bus, settings } = this.options;
-    const sinceMs = (this.options.now ?? Date.now)() - replayMs;
-    for await (const { body } of bus.read(streams.verdicts.name, subjects.verdict('*'), sinceMs)) {
-      const { id } = body as Partial<Verdict>;
-      if (id !== undefined) this.published.add(id);
+    const { bus } = this.options;
+    const nowMs = (this.options.now ?? Date.now)();
+    const spoken: Verdict[] = [];
+    for await (const { body } of bus.read(streams.verdicts.name, subjects.verdict('*'), nowMs - recallMs)) {
+      const verdict = readable(body);
+      if (verdict === undefined) continue;
+      this.notePublished(verdict.id);
+      spoken.push(verdict);
+      if (spoken.length > rememberedVerdicts) spoken.shift();
     }
-    const messages: { readonly atMs: number; readonly feed: () => Verdict[] }[] = [];
-    for await (const { body, storedAtMs } of bus.read(streams.files.name, consumers.detectorFiles.filterSubject, sinceMs)) {
-      messages.push({ atMs: storedAtMs, feed: () => this.feedBatch(body) });
-    }
-    for await (const { body, storedAtMs } of bus.read(streams.vault.name, consumers.detectorVault.filterSubject, sinceMs)) {
-      messages.push({ atMs: storedAtMs + 0.5, feed: () => this.feedStored(body) });
-    }
-    messages.sort((a, b) => a.atMs - b.atMs);
-    const verdicts: Verdict[] = [];
-    for (const { feed } of messages) {
+    this.engine.recall(spoken);
+    const files = bus.read(streams.files.name, consumers.detectorFiles.filterSubject, nowMs - replayMs);
+    const stored = bus.read(streams.vault.name, consumers.detectorVault.filterSubject, nowMs - replayMs);
+    let messages = 0;
+    for await (const { source, message } of inOrder(files, stored)) {
+      messages += 1;
       try {
-        verdicts.push(...feed());
+        this.keep(source === 'first' ? this.feedBatch(message.body) : this.feedStored(message.body));
       } catch (error) {
+        // It became a dead letter when it came first.
         if (!(error instanceof InvalidMessageError)) throw error;
       }
     }
-    await this.publish(verdicts.filter(({ host }) => host === settings.host));
-    return messages.length;
+    await this.publish();
+    return messages;
   }
 
+  /** @throws InvalidMessageError for a message that can never be handled; other errors are worth another try */
   onFileBatch(body: unknown): Promise<void> {
     return this.inTurn(() => this.feedBatch(body));
   }
 
+  /** @throws InvalidMessageError for a message that can never be handled; other errors are worth another try */
   onVaultStored(body: unknown): Promise<void> {
     return this.inTurn(() => this.feedStored(body));
   }
@@ -66,9 +79,17 @@ export class Detector {
     return { ...this.counts };
   }
 
+  /** State for people: what was judged, and how much is remembered. */
+  details(): object {
+    return { ...this.counts, remembered: this.engine.sizes(), unpublished: this.unpublished.length };
+  }
+
   /** Both streams feed one engine: their handlers wait for each other. */
   private async inTurn(feed: () => Verdict[]): Promise<void> {
-    const turn = this.queue.then(async () => this.publish(feed()));
+    const turn = this.queue.then(async () => {
+      this.keep(feed());
+      await this.publish();
+    });
     this.queue = turn.catch(() => undefined);
     await turn;
   }
@@ -85,18 +106,56 @@ export class Detector {
     return stored.host === this.options.settings.host ? this.engine.onVaultStored(stored) : [];
   }
 
-  private async publish(verdicts: readonly Verdict[]): Promise<void> {
-    // The engine speaks each verdict once: one that the bus did not take is kept for the next turn.
-    this.unpublished.push(...verdicts.filter(({ id }) => !this.published.has(id)));
+  /** The engine speaks each verdict once: what the bus has not taken is kept. */
+  private keep(verdicts: readonly Verdict[]): void {
+    for (const verdict of verdicts) if (!this.published.has(verdict.id)) this.unpublished.push(verdict);
+  }
+
+  private async publish(): Promise<void> {
     for (let verdict = this.unpublished[0]; verdict !== undefined; verdict = this.unpublished[0]) {
       await this.options.bus.publish(subjects.verdict(verdict.host), verdict, { messageId: verdict.id });
       this.unpublished.shift();
       this.counts[verdict.level] += 1;
-      this.published.add(verdict.id);
-      if (this.published.size > rememberedVerdicts) {
-        const oldest = this.published.values().next();
-        if (oldest.done !== true) this.published.delete(oldest.value);
+      this.notePublished(verdict.id);
+    }
+  }
+
+  private notePublished(id: string): void {
+    this.published.add(id);
+    if (this.published.size <= rememberedVerdicts) return;
+    const oldest = this.published.values().next();
+    if (oldest.done !== true) this.published.delete(oldest.value);
+  }
+}
+
+/** A verdict of an older version that this one can't read is none. */
+function readable(body: unknown): Verdict | undefined {
+  try {
+    return parseMessage(Verdict, body);
+  } catch (error) {
+    if (error instanceof InvalidMessageError) return undefined;
+    throw error;
+  }
+}
+
+/** Two streams as one, by the time they were stored; of the same time the first one's message comes first. Holds one message of each. */
+async function* inOrder(
+  first: AsyncIterable<ReceivedMessage>,
+  second: AsyncIterable<ReceivedMessage>,
+): AsyncGenerator<{ readonly source: 'first' | 'second'; readonly message: ReceivedMessage }> {
+  const [left, right] = [first[Symbol.asyncIterator](), second[Symbol.asyncIterator]()];
+  try {
+    let [nextLeft, nextRight] = [await left.next(), await right.next()];
+    while (nextLeft.done !== true || nextRight.done !== true) {
+      if (nextLeft.done !== true && (nextRight.done === true || nextLeft.value.storedAtMs <= nextRight.value.storedAtMs)) {
+        yield { source: 'first', message: nextLeft.value };
+        nextLeft = await left.next();
+      } else if (nextRight.done !== true) {
+        yield { source: 'second', message: nextRight.value };
+        nextRight = await right.next();
       }
     }
+  } finally {
+    await Promise.all([left.return?.(), right.return?.()]);
   }
 }

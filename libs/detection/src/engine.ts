@@ -1,29 +1,14 @@
 import { createHash } from 'node:crypto';
-import type {
-  Actor,
-  ContentFeatures,
-  Evidence,
-  FileBatch,
-  FileFact,
-  GroupKind,
-  ObservedChange,
-  Severity,
-  VaultStored,
-  Verdict,
-  VerdictLevel,
-  VerdictMember,
-} from '@kuramori/contracts';
-import { type Made, FileMemory, type Removed } from './file-memory';
-import { familyOf } from './families';
-import { contentIndicators } from './indicators';
-import { canary } from './indicators/canary';
-import { extensionChurn } from './indicators/extension-churn';
-import { ransomNote } from './indicators/ransom-note';
-import { rate } from './indicators/rate';
-import { unreadableCopy } from './indicators/write-new-delete-old';
-import { baseName, directoryOf, type Finding, isCiphertext, isReadable, type Replacement } from './observation';
-import { treesOf } from './process-tree';
-import { type Group, Scoreboard } from './scoreboard';
+import type { Actor, FileBatch, GroupKind, VaultStored, Verdict, VerdictMember } from '@kuramori/contracts';
+import { BoundedMap } from './bounded-map';
+import { attackQuietMs, type Episode, Episodes, groupId, rank } from './episodes';
+import type { FileCase } from './file-case';
+import { type Doer, FileLedger } from './file-ledger';
+import { churnWeights } from './indicators/extension-churn';
+import type { FindingKind } from './observation';
+import { actorOfKey, treesOf } from './process-tree';
+import { type Group, type GroupRef, Scoreboard } from './scoreboard';
+import { groupKeyOf, type MemberEvidence, VerdictWriter } from './verdict-writer';
 
 export interface DetectionOptions {
   readonly host: string;
@@ -34,441 +19,462 @@ export interface DetectionOptions {
   readonly canaries?: readonly string[];
 }
 
-/** Four files clearly destroyed (25–30 each), or five broken without looking random. */
-const attackLine: Readonly<Record<DetectionOptions['sensitivity'], number>> = { low: 150, normal: 100, high: 75 };
+/** Three to five files clearly destroyed (20–30 points each, times the rate). */
+const attackLine = 100;
 const warningLine = 60;
 const suspicionLine = 25;
-/** Groups wider than one job need more: many people share a user, a directory or a program. */
-const groupFactor: Readonly<Record<GroupKind, number>> = { actor: 1, 'process-tree': 1, subtree: 1.2, user: 2, client: 1, share: 3, executable: 3 };
-/** A file harmed counts for a job as long as the job lives; for a user or directory as long as this. */
+const sensitivityFactor: Readonly<Record<DetectionOptions['sensitivity'], number>> = { low: 1.5, normal: 1, high: 0.75 };
+/** Groups wider than one job need more: many people share a user, a program or a root. */
+const wideFactor: Readonly<Partial<Record<GroupKind, number>>> = { user: 2, executable: 3, subtree: 3 };
+/** Evidence of its own that makes a member one to be contained and undone; inside one job's tree any does. */
 const ownEvidenceLine = 20;
-const fewestFiles = 3;
-/** Without new evidence for this long an attack is over; what comes later is another one. */
-const attackQuietMs = 10 * 60 * 1000;
-/** A warning waits: most cross the attack line within this time. */
+/** Evidence beside the tree that was named, at which the tree is named wider. */
+const widenLine = 60;
+/** A warning waits: most that deserve one cross the attack line within this time. */
 const warningDelayMs = 5000;
-/** Quiet for this long, an attack has come to rest for now. */
-const settledMs = 1000;
-const evidencePerVerdict = 50;
-const membersPerVerdict = 256;
-const rememberedActors = 50_000;
-const rememberedFacts = 50_000;
+/** The first updates go out at once: the undo needs every actor. After that an attack nobody stops is told of now and then. */
+const promptUpdates = 32;
+const updateEveryMs = 250;
+/** Quiet for this long, an attack has come to rest for now: what was seen since the last word is told, so that nothing of it stays undone. */
+const restMs = 1000;
+/** Descriptions of actors, at most some KiB each. */
+const rememberedActors = 20_000;
+const rememberedWatchers = 64;
+/** Comparisons that came before their batch. */
+const heldAtMost = 256;
+/** Members that an update about more files lists at most; they were all named before. */
+const listedAgainAtMost = 1000;
 
-interface Attack {
-  readonly id: string;
-  kind: GroupKind;
-  key: string;
-  level: VerdictLevel;
-  lastAtMs: number;
-  announcedFiles: number;
-  readonly announcedMembers: Set<string>;
-  readonly trees: Set<string>;
+interface KnownActor {
+  readonly actor: Actor;
+  readonly doer: Doer;
+  /** Itself first, outermost last. */
+  readonly trees: readonly GroupRef[];
+  readonly wide: readonly GroupRef[];
+  /** User and program, to find workers of one attack that share no parent. */
+  readonly program: string;
 }
 
-/** Facts and comparisons go in, verdicts come out. Pure: time is the events', and the same stream gives the same verdicts. */
+/**
+ * Facts and comparisons go in, verdicts come out. Pure: time is the events', and the same stream gives the same verdicts. A batch or comparison that comes
+ * again changes nothing. Not safe for concurrent calls; never throws on valid messages.
+ */
 export class DetectionEngine {
-  private readonly memory = new FileMemory();
+  private readonly ledger: FileLedger;
   private readonly board = new Scoreboard();
-  private readonly actors = new Map<string, Actor>();
-  private readonly facts = new Map<string, FileFact>();
-  private readonly notes = new Map<string, Set<string>>();
-  private readonly attacks = new Map<string, Attack>();
-  private readonly suspected = new Set<string>();
-  private readonly waitingWarnings = new Map<string, { readonly group: Group; readonly sinceMs: number }>();
-  private readonly canaries: ReadonlySet<string>;
-  private readonly changed = new Set<Group>();
+  private readonly episodes: Episodes;
+  private readonly writer: VerdictWriter;
+  private readonly actors = new BoundedMap<string, KnownActor>(rememberedActors);
+  private readonly own = new BoundedMap<string, true>(1000);
+  private readonly positions = new BoundedMap<string, number>(rememberedWatchers);
+  private held: VaultStored[] = [];
+  private readonly touched = new Set<string>();
+  /** Episodes about which something remains to be said when time has passed. */
+  private readonly due = new Set<Episode>();
   private position = { watcherId: '00000000', sequence: 0 };
+  private nowMs = 0;
 
   constructor(private readonly options: DetectionOptions) {
-    this.canaries = new Set(options.canaries ?? []);
+    const hash = (...parts: readonly string[]) =>
+      createHash('sha256')
+        .update([options.host, ...parts].join('\0'))
+        .digest('hex')
+        .slice(0, 32);
+    this.episodes = new Episodes(hash);
+    this.writer = new VerdictWriter(options.host, hash);
+    this.ledger = new FileLedger(new Set(options.canaries ?? []), (file) => this.onCase(file));
   }
 
+  /** In order; a batch that came before is passed over. */
   onFileBatch(batch: FileBatch): Verdict[] {
-    for (const actor of batch.actors) bounded(this.actors, actor.key, actor, rememberedActors);
+    if (batch.sequence <= (this.positions.get(batch.watcherId) ?? 0)) return [];
+    this.positions.set(batch.watcherId, batch.sequence);
     this.position = { watcherId: batch.watcherId, sequence: batch.sequence };
+    this.nowMs = Math.max(this.nowMs, batch.completeUntilMs);
+    for (const actor of batch.actors) this.learn(actor);
     for (const fact of batch.facts) {
-      bounded(this.facts, fact.id, fact, rememberedFacts);
-      if (fact.origin === 'kuramori') {
-        this.memory.forget(fact.path);
-        continue;
-      }
-      this.onFact(fact);
+      // Kuramori's own processes are scored like others for what they didn't announce (rules.md 17).
+      if (fact.origin === 'kuramori') this.ledger.onOwnFact(fact);
+      else this.ledger.onFact(fact, this.known(fact.actor, fact.path).doer);
     }
-    return this.verdicts(batch.completeUntilMs);
+    this.releaseHeld();
+    return this.judge();
   }
 
-  /** Joined to the fact by its id; a change whose fact is not known (any more) is judged by what it says itself. */
+  /** Joined to the facts by their ids; one that overtook its batch waits for it. */
   onVaultStored(stored: VaultStored): Verdict[] {
-    for (const change of stored.changes) {
-      const actor = this.actors.get(change.actor);
-      if (actor === undefined || this.facts.get(change.factId)?.origin === 'kuramori') continue;
-      this.onChange(change, actor);
-    }
-    return this.verdicts(stored.completeUntilMs);
+    const position = this.positions.get(stored.watcherId);
+    if (stored.changes.length > 0 && (position === undefined || stored.sequence > position)) {
+      this.held.push(stored);
+      if (this.held.length <= heldAtMost) return [];
+      const [oldest] = this.held.splice(0, 1);
+      if (oldest !== undefined) this.compare(oldest);
+    } else this.compare(stored);
+    return this.judge();
   }
 
-  private onFact(fact: FileFact): void {
-    const actor = this.actors.get(fact.actor);
-    if (actor === undefined || fact.kind === 'directory') return;
-    if (this.canaries.has(fact.oldPath ?? fact.path)) {
-      const what = fact.operation === 'renamed' ? 'renamed' : fact.operation === 'deleted' ? 'deleted' : 'changed';
-      this.found(canary(fact.oldPath ?? fact.path, what), [actor], fact.atMs);
-    }
-    if (fact.operation === 'renamed' && fact.oldPath !== undefined) this.onRename(fact, fact.oldPath, actor);
-    else if (fact.operation === 'deleted') this.onRemoval(fact.path, this.memory.featuresOf(fact.path), actor, fact.atMs);
-    else if (fact.content !== undefined) this.onContent(fact, fact.content, actor);
-  }
-
-  private onContent(fact: FileFact, content: ContentFeatures, actor: Actor): void {
-    const before = this.memory.featuresOf(fact.path);
-    if (fact.operation === 'modified') {
-      this.replaced({ path: fact.path, before, after: content, newPath: undefined, blocks: undefined, how: 'in-place' }, [actor], fact.atMs);
-    } else {
-      this.onNew({ path: fact.path, actor, atMs: fact.atMs, content });
-      this.onNote(fact, content, actor);
-      const copy = unreadableCopy(fact.path, content);
-      if (copy !== undefined) this.found(copy, [actor], fact.atMs);
-    }
-    this.memory.remember(fact.path, content);
-  }
-
-  private onNew(made: Made): void {
-    this.memory.addMade(made);
-    // The name is in use again: renaming the old file away was part of saving.
-    this.retractChurn(made.path, made.content);
-    const removed = isCiphertext(made.content) ? this.memory.predecessorOf(made, this.related) : undefined;
-    if (removed !== undefined) this.pair(removed, made);
-  }
-
-  private onNote(fact: FileFact, content: ContentFeatures, actor: Actor): void {
-    if (content.textHead === undefined) return;
-    const key = content.sha256 ?? baseName(fact.path);
-    const folders = this.notes.get(key) ?? new Set<string>();
-    folders.add(directoryOf(fact.path));
-    bounded(this.notes, key, folders, 10_000);
-    const finding = ransomNote(fact.path, content, folders.size);
-    if (finding !== undefined) this.found(finding, [actor], fact.atMs);
-  }
-
-  private onRename(fact: FileFact, oldPath: string, actor: Actor): void {
-    const moved = fact.content ?? this.memory.featuresOf(oldPath);
-    const replaced = this.memory.featuresOf(fact.path);
-    if (moved !== undefined && replaced !== undefined) {
-      this.replaced(
-        { path: fact.path, before: replaced, after: moved, newPath: undefined, blocks: undefined, how: 'renamed-over' },
-        [actor],
-        fact.atMs,
-      );
-    }
-    this.memory.rename(oldPath, fact.path);
-    if (fact.content !== undefined) this.memory.remember(fact.path, fact.content);
-    if (moved !== undefined) {
-      this.retractChurn(fact.path, moved);
-      // A temporary file that became the new one: whose predecessor may go next.
-      if (isCiphertext(moved)) this.onNew({ path: fact.path, actor, atMs: fact.atMs, content: moved });
-    }
-    const churn = extensionChurn(oldPath, fact.path, moved);
-    if (churn !== undefined) this.found(churn, [actor], fact.atMs);
-  }
-
-  private retractChurn(path: string, content: ContentFeatures): void {
-    if (!isReadable(content)) return;
-    for (const group of this.board.all()) group.tally.retract('extension-churn', path);
-  }
-
-  private onRemoval(path: string, before: ContentFeatures | undefined, actor: Actor, atMs: number): void {
-    this.memory.forget(path);
-    if (before !== undefined && !isReadable(before)) return;
-    const removed: Removed = { path, actor, atMs, before };
-    this.memory.addRemoved(removed);
-    const made = this.memory.successorOf(removed, this.related);
-    if (made !== undefined && isCiphertext(made.content)) this.pair(removed, made);
-  }
-
-  private pair(removed: Removed, made: Made): void {
-    this.replaced(
-      { path: removed.path, before: removed.before, after: made.content, newPath: made.path, blocks: undefined, how: 'new-and-deleted' },
-      [made.actor, removed.actor],
-      Math.max(removed.atMs, made.atMs),
-    );
-  }
-
-  private onChange(change: ObservedChange, actor: Actor): void {
-    if (change.change === 'removed') {
-      const fact = this.facts.get(change.factId);
-      if (fact?.operation === 'renamed') {
-        const after = this.memory.featuresOf(change.path);
-        if (after !== undefined && change.before !== undefined) {
-          this.replaced(
-            { path: change.path, before: change.before, after, newPath: undefined, blocks: undefined, how: 'renamed-over' },
-            [actor],
-            change.atMs,
-          );
-        }
-      } else this.onRemoval(change.path, change.before, actor, change.atMs);
-      return;
-    }
-    if (change.after === undefined || change.before === undefined) return;
-    this.replaced(
-      { path: change.path, before: change.before, after: change.after, newPath: undefined, blocks: change.blocks, how: 'in-place' },
-      [actor],
-      change.atMs,
-    );
-  }
-
-  private replaced(replacement: Replacement, actors: readonly Actor[], atMs: number): void {
-    for (const indicator of contentIndicators) {
-      const finding = indicator(replacement);
-      // The pair has an indicator of its own; the content says the same once more.
-      if (finding !== undefined && !(replacement.how === 'new-and-deleted' && finding.indicator !== 'write-new-delete-old'))
-        this.found(finding, actors, atMs);
-    }
-  }
-
-  /** Adds a finding to everyone it concerns: the actors, their trees, user and directory. */
-  private found(finding: Finding, actors: readonly Actor[], atMs: number): void {
-    const scored = { ...finding, atMs };
-    for (const actor of new Map(actors.map((each) => [each.key, each])).values()) {
-      for (const group of this.groupsOf(actor, finding.path)) {
-        this.board.add(group, actor, scored);
-        const quick = rate(group.tally.harmedAtMs());
-        if (quick !== undefined) group.tally.add({ ...quick, atMs });
-        this.changed.add(group);
+  /** Verdicts published before a restart, oldest first; call before anything else. Their attacks go on under the same ids, and they are not spoken again. */
+  recall(verdicts: Iterable<Verdict>): void {
+    for (const verdict of verdicts) {
+      if (verdict.host !== this.options.host) continue;
+      for (const { actor } of verdict.members) if (actor.kind !== 'unknown') this.learn(actor);
+      const job = this.jobOfVerdict(verdict);
+      const episode = this.episodes.recall(verdict, job);
+      if (episode.level === 'attack') this.due.add(episode);
+      for (const { actor } of verdict.members) {
+        if (actor.kind === 'unknown') continue;
+        const { doer, program } = this.known(actor.key, '');
+        if (doer.job !== job) this.episodes.join(doer.job, episode);
+        if (verdict.level === 'attack') this.episodes.noteProgram(program, episode);
       }
+      for (const member of verdict.members) this.recallEvidence(member, verdict.groupKey);
+    }
+    this.touched.clear();
+  }
+
+  /** Sizes of everything remembered: for health, and for the tests that prove that it stays bounded. */
+  sizes(): Readonly<Record<string, number>> {
+    return { ...this.ledger.sizes(), actors: this.actors.size, groups: this.board.size, held: this.held.length };
+  }
+
+  /** A slow attack's first files may have left the window of facts that is read again. */
+  private recallEvidence({ actor, evidence }: VerdictMember, groupKey: string): void {
+    for (const { indicator, summary, weight, path, at } of evidence) {
+      if (path === undefined) continue;
+      const { doer } = actor.kind === 'unknown' ? this.known('unknown', groupKey) : this.known(actor.key, path);
+      const atMs = Date.parse(at);
+      const technique = indicator === 'wipe' ? 'T1485' : 'T1486';
+      const finding = { indicator, kind: kindOf(indicator, weight), weight, summary: summary.replace(/\.$/u, ''), technique } as const;
+      this.ledger.recall(path, { ...finding, actors: [doer.key], atMs, sinceMs: atMs });
     }
   }
 
-  private groupsOf(actor: Actor, path: string): Group[] {
-    if (actor.kind === 'unknown') return [this.board.group('subtree', this.rootOf(path))];
-    const groups = treesOf(actor).map(({ key }, index) => this.board.group(index === 0 ? 'actor' : 'process-tree', key));
-    if (actor.user !== undefined) groups.push(this.board.group('user', actor.user));
-    return groups;
+  private compare(stored: VaultStored): void {
+    this.nowMs = Math.max(this.nowMs, stored.completeUntilMs);
+    for (const change of stored.changes) this.ledger.onComparison(change, this.known(change.actor, change.path).doer);
+  }
+
+  private releaseHeld(): void {
+    const ready = this.held.filter(({ watcherId, sequence }) => sequence <= (this.positions.get(watcherId) ?? 0));
+    if (ready.length === 0) return;
+    this.held = this.held.filter((stored) => !ready.includes(stored));
+    for (const stored of ready) this.compare(stored);
+  }
+
+  private learn(actor: Actor): void {
+    if (actor.own === true) this.own.set(actor.key, true);
+    if (actor.kind === 'unknown') return;
+    const known = this.actors.get(actor.key);
+    const same =
+      known !== undefined &&
+      known.actor.exe === actor.exe &&
+      known.actor.user === actor.user &&
+      known.actor.commandLine === actor.commandLine &&
+      known.actor.ancestors?.length === actor.ancestors?.length;
+    this.actors.set(actor.key, same ? known : this.describe(actor));
+  }
+
+  /** Unknown actors are one per protected root: grouped by subtree and time (rules.md 7). */
+  private known(key: string, path: string): KnownActor {
+    const known = this.actors.get(key);
+    if (known !== undefined) return known;
+    const actor = actorOfKey(key);
+    const id = actor.kind === 'unknown' ? `unknown:${this.rootOf(path)}` : key;
+    const remembered = this.actors.get(id);
+    if (remembered !== undefined) return remembered;
+    const described = actor.kind === 'unknown' ? nobody(id, this.rootOf(path)) : this.describe(actor);
+    this.actors.set(id, described);
+    return described;
+  }
+
+  private describe(actor: Actor): KnownActor {
+    const user = actor.user ?? (actor.uid === undefined ? '' : String(actor.uid));
+    const exe = actor.exe ?? '';
+    const [root] = this.options.roots;
+    const wide: GroupRef[] = [
+      ...(user === '' ? [] : [{ id: groupId('user', user), kind: 'user', key: user } as const]),
+      ...(exe === '' ? [] : [{ id: groupId('executable', exe), kind: 'executable', key: exe } as const]),
+      ...(root === undefined ? [] : [{ id: groupId('subtree', root), kind: 'subtree', key: root } as const]),
+    ];
+    const trees = treesOf(actor, (key) => this.own.get(key) === true).map(({ key, sessionShell }, index): GroupRef => ({
+      id: groupId('process-tree', key),
+      kind: index === 0 ? 'actor' : 'process-tree',
+      key,
+      short: sessionShell,
+    }));
+    if (trees.length === 0) trees.push({ id: groupId('client', actor.key), kind: actor.kind === 'smb-client' ? 'client' : 'actor', key: actor.key });
+    const job = trees.at(-1)?.key ?? actor.key;
+    return { actor, doer: { key: actor.key, job, user }, trees, wide, program: user === '' || exe === '' ? '' : `${user}\0${exe}` };
   }
 
   private rootOf(path: string): string {
-    return this.options.roots.find((root) => path.startsWith(`${root}/`)) ?? directoryOf(path);
+    const { roots } = this.options;
+    return roots.find((root) => path === root || path.startsWith(root.endsWith('/') ? root : `${root}/`)) ?? roots[0] ?? '/';
   }
 
-  /** The same job, or the same user: whoever makes the new file and whoever removes the old one need not be one process. */
-  private readonly related = (a: Actor, b: Actor): boolean => {
-    if (a.key === b.key || a.kind === 'unknown' || b.kind === 'unknown') return true;
-    const trees = new Set(treesOf(a).map(({ key }) => key));
-    return treesOf(b).some(({ key }) => trees.has(key)) || (a.user !== undefined && a.user === b.user && a.sessionId === b.sessionId);
-  };
+  /** Adds up what is known against a file now, for everyone it concerns. */
+  private onCase(file: FileCase): void {
+    for (const { actors } of file.findings) for (const actor of actors) this.touched.add(actor);
+    const groupsOf = (key: string) => {
+      const { trees, wide } = this.knownDoer(key);
+      return [...trees, ...wide];
+    };
+    file.groups = this.board.settle(file.id, file.path, file.findings, groupsOf, file.groups);
+  }
 
-  private verdicts(nowMs: number): Verdict[] {
-    const verdicts: Verdict[] = [];
-    // The narrowest group first: the actor, then its parents, then users and directories.
-    const order: readonly GroupKind[] = ['actor', 'process-tree', 'client', 'subtree', 'user', 'share', 'executable'];
-    const changed = [...this.changed].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
-    this.changed.clear();
-    for (const group of changed) {
-      const verdict = this.judge(group);
-      if (verdict !== undefined) verdicts.push(verdict);
+  /** By the key of a doer: an actor's, or `unknown:<root>`. */
+  private knownDoer(key: string): KnownActor {
+    return key.startsWith('unknown:') ? this.known('unknown', key.slice('unknown:'.length)) : this.known(key, '');
+  }
+
+  private judge(): Verdict[] {
+    const concerned = new Set<Episode>();
+    for (const key of this.touched) {
+      const episode = this.place(this.knownDoer(key));
+      if (episode !== undefined) concerned.add(episode);
     }
-    for (const attack of this.attacks.values()) {
-      const source = this.board.known(attack.kind, attack.key);
-      // It has come to rest: what was seen since the last word is told, so that nothing of it stays undone.
-      if (
-        attack.level === 'attack' &&
-        source !== undefined &&
-        source.tally.files > attack.announcedFiles &&
-        nowMs - source.tally.lastAtMs > settledMs
-      ) {
-        attack.announcedFiles = source.tally.files;
-        verdicts.push(this.makeVerdict(source, 'attack', attack));
+    this.touched.clear();
+    for (const episode of this.due) concerned.add(episode);
+    return [...concerned].flatMap((episode) => this.speak(episode));
+  }
+
+  /** Finds the attack that an actor with new evidence belongs to, or begins one. */
+  private place(known: KnownActor): Episode | undefined {
+    const own = this.ownGroup(known);
+    if (own === undefined || own.fileCount === 0) return undefined;
+    const atMs = own.lastAtMs;
+    const crossing = this.nearest(known, (group, ref) => group.crosses(this.line(ref)));
+    const running = this.episodes.running(known.doer.job, atMs) ?? this.joinable(known, own, atMs);
+    if (crossing !== undefined) {
+      const episode = running ?? this.episodes.begin(known.doer.job, this.position.watcherId, atMs);
+      this.raise(episode, crossing);
+      this.enlist(episode, known, own);
+      return episode;
+    }
+    if (running?.level === 'attack') {
+      this.enlist(running, known, own);
+      return running;
+    }
+    return this.placeInWideGroup(known, atMs) ?? this.suspect(known, running, atMs);
+  }
+
+  private placeInWideGroup(known: KnownActor, atMs: number): Episode | undefined {
+    const wide = this.crossesWide(known);
+    if (wide === undefined) return undefined;
+    const job = wideJob(wide.kind, wide.key);
+    const episode = this.episodes.running(job, atMs) ?? this.episodes.begin(job, this.position.watcherId, atMs);
+    this.raise(episode, wide);
+    for (const member of this.uncovered(wide, episode)) {
+      this.episodes.join(member.doer.job, episode);
+      const group = this.ownGroup(member);
+      if (group !== undefined) this.enlist(episode, member, group);
+    }
+    return episode;
+  }
+
+  private suspect(known: KnownActor, running: Episode | undefined, atMs: number): Episode | undefined {
+    const suspicious = this.nearest(known, (group) => group.score >= suspicionLine * this.factor);
+    if (suspicious === undefined) return undefined;
+    const worrying = this.nearest(known, (group) => group.score >= warningLine * this.factor);
+    const episode = running ?? this.episodes.begin(known.doer.job, this.position.watcherId, atMs);
+    episode.lastAtMs = Math.max(episode.lastAtMs, atMs);
+    if (rank(episode.level) < rank('warning')) {
+      episode.group = pick(worrying ?? suspicious);
+      if (worrying !== undefined) episode.warningSinceMs ??= atMs;
+    }
+    return episode;
+  }
+
+  private raise(episode: Episode, group: Group): void {
+    if (episode.level !== 'attack') {
+      episode.level = 'attack';
+      episode.warningSinceMs = undefined;
+      episode.group = pick(group);
+      for (const key of group.members.keys()) {
+        const member = this.knownDoer(key);
+        if (this.ownGroup(member) !== undefined) episode.waiting.add(key);
+        this.episodes.noteProgram(member.program, episode);
       }
     }
-    for (const [id, { group, sinceMs }] of this.waitingWarnings) {
-      if (nowMs - sinceMs < warningDelayMs) continue;
-      this.waitingWarnings.delete(id);
-      if (this.attackOf(group) === undefined) verdicts.push(this.makeVerdict(group, 'warning', this.newAttack(group, 'warning')));
+    episode.lastAtMs = Math.max(episode.lastAtMs, group.lastAtMs);
+  }
+
+  /** A member of a running attack; outside its tree it must have evidence enough of its own. */
+  private enlist(episode: Episode, known: KnownActor, own: Group): void {
+    episode.lastAtMs = Math.max(episode.lastAtMs, own.lastAtMs);
+    const inside = known.trees.some(({ id }) => id === episode.group.id);
+    if (!inside && own.score < ownEvidenceLine) return;
+    if (!episode.announced.has(known.doer.key)) episode.waiting.add(known.doer.key);
+    this.episodes.noteProgram(known.program, episode);
+    const otherJob = known.doer.job !== episode.job && this.episodes.running(known.doer.job, own.lastAtMs) === undefined;
+    if (otherJob) this.episodes.join(known.doer.job, episode);
+    if (!inside) this.widen(episode, known);
+  }
+
+  /** The wider tree is named once it holds enough that the narrower one has not. */
+  private widen(episode: Episode, known: KnownActor): void {
+    const current = this.board.known(episode.group.id);
+    if (current === undefined || (episode.group.kind !== 'actor' && episode.group.kind !== 'process-tree')) return;
+    for (const { id } of known.trees) {
+      const wider = this.board.known(id);
+      if (wider === undefined || wider.id === current.id || ![...current.members.keys()].every((key) => wider.members.has(key))) continue;
+      if (wider.score - current.score >= widenLine * this.factor) episode.group = pick(wider);
+      return;
+    }
+  }
+
+  /** An attack under way that this actor takes part in although they share no tree: same user and program, or the group that was named. */
+  private joinable(known: KnownActor, own: Group, atMs: number): Episode | undefined {
+    if (own.score < ownEvidenceLine) return undefined;
+    const sibling = this.episodes.attackOfProgram(known.program, atMs);
+    if (sibling !== undefined) return sibling;
+    for (const { id, kind, key } of known.wide) {
+      const episode = this.episodes.running(wideJob(kind, key), atMs);
+      if (episode?.level === 'attack' && episode.group.id === id) return episode;
+    }
+    return undefined;
+  }
+
+  /** A group wider than a job, by what is not already part of an attack. */
+  private crossesWide(known: KnownActor): Group | undefined {
+    for (const { id, kind } of known.wide) {
+      const group = this.board.known(id);
+      const line = attackLine * this.factor * (wideFactor[kind] ?? 1);
+      if (group?.crosses(line) !== true) continue;
+      const members = this.uncovered(group, undefined);
+      const points = members.reduce((sum, member) => sum + (this.ownGroup(member)?.score ?? 0), 0);
+      // One member alone has its own line; a group is more than one.
+      if (members.length >= 2 && points >= line) return group;
+    }
+    return undefined;
+  }
+
+  private uncovered(group: Group, episode: Episode | undefined): KnownActor[] {
+    return [...group.members.keys()]
+      .map((key) => this.knownDoer(key))
+      .filter(({ doer }) => {
+        const attack = this.episodes.running(doer.job, group.lastAtMs);
+        return attack === undefined || attack === episode || attack.level !== 'attack';
+      });
+  }
+
+  private nearest(known: KnownActor, wanted: (group: Group, ref: GroupRef) => boolean): Group | undefined {
+    for (const ref of known.trees) {
+      const group = this.board.known(ref.id);
+      if (group !== undefined && wanted(group, ref)) return group;
+    }
+    return undefined;
+  }
+
+  private ownGroup(known: KnownActor): Group | undefined {
+    const [self] = known.trees;
+    return self === undefined ? undefined : this.board.known(self.id);
+  }
+
+  private line({ kind }: GroupRef): number {
+    // All unknown actors below a root are one: a little more must have happened.
+    return attackLine * this.factor * (kind === 'subtree' ? 1.2 : 1);
+  }
+
+  private get factor(): number {
+    return sensitivityFactor[this.options.sensitivity];
+  }
+
+  private jobOfVerdict({ groupKind, groupKey, members: [main] }: Verdict): string {
+    if (main === undefined || main.actor.kind === 'unknown') return `unknown:${this.rootOf(groupKey)}`;
+    return wideFactor[groupKind] === undefined ? this.known(main.actor.key, '').doer.job : wideJob(groupKind, groupKey);
+  }
+
+  /** What there is to say about an episode now. */
+  private speak(episode: Episode): Verdict[] {
+    this.due.delete(episode);
+    const group = this.board.known(episode.group.id);
+    if (group === undefined) return [];
+    if (episode.level === 'attack') return this.speakOfAttack(episode, group);
+    const isWarning = episode.warningSinceMs !== undefined && this.nowMs - episode.warningSinceMs >= warningDelayMs;
+    if (episode.warningSinceMs !== undefined && !isWarning && rank(episode.level) < rank('warning')) this.due.add(episode);
+    const level = isWarning ? 'warning' : 'suspicion';
+    if (rank(episode.level) >= rank(level)) return [];
+    episode.level = level;
+    const members = [...group.members.keys()].map((key) => this.evidenceOf(key, false));
+    return [this.writer.write({ episode, group, level, part: level, members, position: this.position })];
+  }
+
+  private speakOfAttack(episode: Episode, group: Group): Verdict[] {
+    const quietMs = this.nowMs - group.lastAtMs;
+    if (quietMs <= attackQuietMs && (episode.waiting.size > 0 || quietMs <= restMs || group.fileCount > episode.announcedFiles))
+      this.due.add(episode);
+    const isFirst = episode.announced.size === 0;
+    const mayWait = !isFirst && episode.updates >= promptUpdates && episode.waiting.size < episode.announced.size;
+    if (mayWait && episode.waiting.size > 0 && this.nowMs - episode.lastUpdateAtMs < updateEveryMs) return [];
+    const verdicts = this.nameWaiting(episode, group);
+    const exponent = Math.floor(Math.log2(Math.max(1, group.fileCount)));
+    // The undo of what nobody was seen doing is bounded by the directory.
+    const wider = groupKeyOf(group) !== episode.directory;
+    const atRest = quietMs > restMs && group.fileCount > episode.announcedFiles;
+    if (verdicts.length === 0 && (exponent > episode.filesExponent || wider || atRest)) {
+      const members = [...group.members.keys()].slice(0, listedAgainAtMost).map((key) => this.evidenceOf(key, this.actsWithin(key, episode)));
+      const part = atRest ? `rest:${group.fileCount}` : `files:${exponent}:${groupKeyOf(group)}`;
+      verdicts.push(this.writer.write({ episode, group, level: 'attack', part, members, position: this.position }));
+    }
+    if (verdicts.length === 0) return [];
+    episode.directory = groupKeyOf(group);
+    episode.filesExponent = Math.max(episode.filesExponent, exponent);
+    episode.announcedFiles = group.fileCount;
+    episode.lastUpdateAtMs = this.nowMs;
+    return verdicts;
+  }
+
+  /** Names everyone who has not been named, in as many messages as that takes. */
+  private nameWaiting(episode: Episode, group: Group): Verdict[] {
+    const verdicts: Verdict[] = [];
+    while (episode.waiting.size > 0) {
+      const members = [...episode.waiting].map((key) => this.evidenceOf(key, this.actsWithin(key, episode)));
+      const { verdict, named } = this.writer.writeNaming({ episode, group, members, position: this.position, first: episode.announced.size === 0 });
+      for (const key of named) {
+        episode.waiting.delete(key);
+        episode.announced.add(key);
+      }
+      verdicts.push(verdict);
+      episode.updates += 1;
     }
     return verdicts;
   }
 
-  private judge(group: Group): Verdict | undefined {
-    const { score, files } = group.tally;
-    const line = attackLine[this.options.sensitivity] * groupFactor[group.kind];
-    const id = `${group.kind}\0${group.key}`;
-    const known = this.attackOf(group);
-    const hasCanary = group.tally.list(5).some(({ indicator }) => indicator === 'canary');
-    if (score >= line && (files >= fewestFiles || hasCanary)) {
-      this.waitingWarnings.delete(id);
-      const attack = known ?? this.newAttack(group, 'attack');
-      return this.update(group, attack);
-    }
-    if (known?.level === 'attack') return this.update(this.board.known(known.kind, known.key) ?? group, known);
-    if (group.kind === 'user' || group.kind === 'executable') return undefined;
-    if (score >= warningLine && known === undefined && !this.waitingWarnings.has(id) && !this.coveredByNarrower(group)) {
-      this.waitingWarnings.set(id, { group, sinceMs: group.tally.lastAtMs });
-    }
-    if (score >= suspicionLine && known === undefined && group.kind !== 'process-tree' && !this.suspected.has(id)) {
-      this.suspected.add(id);
-      return this.makeVerdict(group, 'suspicion', { id: this.hash('attack', id, String(group.tally.firstAtMs)) });
-    }
-    return undefined;
+  /** Whether a member of an attack may be contained and undone (rules.md 6). An unknown one can't be stopped, but what was done can be undone (rules.md 7). */
+  private actsWithin(key: string, episode: Episode): boolean {
+    const known = this.knownDoer(key);
+    return known.trees.some(({ id }) => id === episode.group.id) || (this.ownGroup(known)?.score ?? 0) >= ownEvidenceLine;
   }
 
-  /** A tree's warning is that of the one process in it that did everything. */
-  private coveredByNarrower(group: Group): boolean {
-    return (
-      group.members.size === 1 && group.kind === 'process-tree' && [...group.members.keys()].some((key) => this.waitingWarnings.has(`actor\0${key}`))
+  private evidenceOf(key: string, actionable: boolean): MemberEvidence {
+    const known = this.knownDoer(key);
+    const group = this.ownGroup(known);
+    // The newest: those of the beginning stand in the verdicts before.
+    const files = group === undefined ? [] : [...group.fileIds()].slice(-200).flatMap((id) => this.ledger.caseOf(id) ?? []);
+    const findings = files.flatMap(({ path, findings: all }) =>
+      all.filter(({ actors }) => actors.includes(key)).map((finding) => ({ path, finding })),
     );
-  }
-
-  /** The running attack this group belongs to: its own, or one that shares a tree with it. */
-  private attackOf(group: Group): Attack | undefined {
-    for (const attack of this.attacks.values()) {
-      if (group.tally.lastAtMs - attack.lastAtMs > attackQuietMs) {
-        this.attacks.delete(attack.id);
-        continue;
-      }
-      if (attack.kind === group.kind && attack.key === group.key) return attack;
-      for (const { actor } of group.members.values()) if (treesOf(actor).some(({ key }) => attack.trees.has(key))) return attack;
-    }
-    return undefined;
-  }
-
-  private newAttack(group: Group, level: VerdictLevel): Attack {
-    const attack: Attack = {
-      id: this.hash('attack', group.kind, group.key, String(group.tally.firstAtMs)),
-      kind: group.kind,
-      key: group.key,
-      level,
-      lastAtMs: group.tally.lastAtMs,
-      announcedFiles: 0,
-      announcedMembers: new Set(),
-      trees: new Set(),
-    };
-    this.attacks.set(attack.id, attack);
-    return attack;
-  }
-
-  private update(group: Group, attack: Attack): Verdict | undefined {
-    // The wider tree takes over once it holds members that the narrower one has not.
-    if (
-      group.kind === 'process-tree' &&
-      (attack.kind === 'actor' || attack.kind === 'process-tree') &&
-      group.members.size > (this.board.known(attack.kind, attack.key)?.members.size ?? 0)
-    ) {
-      attack.kind = group.kind;
-      attack.key = group.key;
-    }
-    const upgraded = attack.level !== 'attack';
-    attack.level = 'attack';
-    attack.lastAtMs = Math.max(attack.lastAtMs, group.tally.lastAtMs);
-    const source = this.board.known(attack.kind, attack.key) ?? group;
-    for (const { actor } of source.members.values()) for (const { key } of treesOf(actor)) attack.trees.add(key);
-    const actionable = this.membersOf(source).filter((member) => member.actionable);
-    const fresh = actionable.filter(({ actor }) => !attack.announcedMembers.has(actor.key));
-    const doubled = source.tally.files >= Math.max(1, attack.announcedFiles) * 2;
-    if (!upgraded && fresh.length === 0 && !doubled && attack.announcedFiles > 0) return undefined;
-    attack.announcedFiles = source.tally.files;
-    for (const { actor } of actionable) attack.announcedMembers.add(actor.key);
-    return this.makeVerdict(source, 'attack', attack);
-  }
-
-  private membersOf(group: Group): VerdictMember[] {
-    return [...group.members.values()]
-      .sort((a, b) => b.tally.score - a.tally.score)
-      .slice(0, membersPerVerdict)
-      .map(({ actor, tally }) => ({
-        actor,
-        score: tally.score,
-        // Nobody can be stopped who is not known, but what was done can be undone (rules.md 7).
-        actionable: tally.score >= ownEvidenceLine || (group.kind === 'process-tree' && tally.has('unreadable-copy')),
-        firstActivityAtMs: tally.firstAtMs,
-        files: tally.files,
-        evidence: tally.list(evidencePerVerdict).map(toEvidence),
-      }));
-  }
-
-  private makeVerdict(group: Group, level: VerdictLevel, attack: { readonly id: string }): Verdict {
-    const { tally } = group;
-    const members = this.membersOf(group);
-    const findings = tally.list(1000);
-    const [main] = members;
-    const family = findings
-      .map(({ summary, path }) =>
-        familyOf(
-          summary
-            .split(' ')
-            .find((word) => word.includes('.') && familyOf(word.replace(/[:,]$/u, '')) !== undefined)
-            ?.replace(/[:,]$/u, '') ?? path,
-        ),
-      )
-      .find((name) => name !== undefined);
-    const techniques = [...new Set(findings.map(({ technique }) => technique))].map((id) => ({ id, name: techniqueNames[id] }));
-    const sinceMs = findings.reduce((first, { atMs }) => Math.min(first, atMs), tally.firstAtMs);
-    return {
-      id: this.hash(
-        'verdict',
-        attack.id,
-        level,
-        String(tally.files),
-        members
-          .map(({ actor, actionable }) => `${actor.key}${actionable ? '!' : ''}`)
-          .sort()
-          .join(','),
-      ),
-      attackId: attack.id,
-      host: this.options.host,
-      atMs: tally.lastAtMs,
-      level,
-      score: tally.score,
-      severity: level === 'attack' ? severityOf(tally.score) : 'low',
-      confidence: level === 'attack' ? Math.min(99, 80 + Math.floor(tally.score / 25)) : Math.min(75, Math.floor(tally.score * 0.6)),
-      title: titleOf(level, main?.actor, findings[0]?.technique === 'T1485'),
-      groupKind: group.kind,
-      groupKey: group.key,
-      members,
-      techniques,
-      ...(family === undefined ? {} : { family }),
-      firstActivityAtMs: sinceMs,
-      watcherId: this.position.watcherId,
-      sequence: this.position.sequence,
-    };
-  }
-
-  private hash(...parts: readonly string[]): string {
-    return createHash('sha256')
-      .update([this.options.host, ...parts].join('\0'))
-      .digest('hex')
-      .slice(0, 32);
+    const { score = 0, fileCount = 0, firstAtMs = this.nowMs } = group ?? {};
+    return { key, actor: known.actor, actionable, score, files: fileCount, firstAtMs, findings };
   }
 }
 
-const techniqueNames = {
-  T1486: 'Data Encrypted for Impact',
-  T1485: 'Data Destruction',
-  T1490: 'Inhibit System Recovery',
-  T1491: 'Defacement',
-} as const;
-
-function severityOf(score: number): Severity {
-  return score >= 200 ? 'critical' : 'high';
+function wideJob(kind: GroupKind, key: string): string {
+  return `${kind}:${key}`;
 }
 
-function titleOf(level: VerdictLevel, actor: Actor | undefined, destroyed: boolean): string {
-  const who =
-    actor === undefined || actor.kind === 'unknown'
-      ? 'an unknown program'
-      : `${baseName(actor.exe ?? '') || 'a process'} (user ${actor.user ?? '?'})`;
-  if (level !== 'attack') return `Some files were made unreadable by ${who}`;
-  return `Files are being ${destroyed ? 'destroyed' : 'encrypted'} by ${who}`;
+function nobody(id: string, root: string): KnownActor {
+  const doer = { key: id, job: id, user: '' };
+  return { actor: { key: 'unknown', kind: 'unknown' }, doer, trees: [{ id: `tree\0${id}`, kind: 'subtree', key: root }], wide: [], program: '' };
 }
 
-function toEvidence({ indicator, summary, weight, path, atMs }: Finding & { readonly atMs: number }): Evidence {
-  return { indicator, summary, weight, ...(path === '' ? {} : { path }), at: new Date(atMs).toISOString() };
+function kindOf(indicator: string, weight: number): FindingKind {
+  if (indicator === 'ciphertext-copy') return 'half';
+  if (indicator === 'ransom-note') return 'note';
+  return indicator === 'extension-churn' && weight < churnWeights.family ? 'name' : 'harm';
 }
 
-/** Sets a key as the newest; at the bound the oldest goes. */
-function bounded<K, V>(map: Map<K, V>, key: K, value: V, limit: number): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > limit) {
-    const oldest = map.keys().next();
-    if (oldest.done !== true) map.delete(oldest.value);
-  }
+function pick({ id, kind, key }: Group): Episode['group'] {
+  return { id, kind, key };
 }

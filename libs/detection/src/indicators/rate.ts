@@ -1,18 +1,9 @@
-import type { Finding } from '../observation';
+/** Files harmed within this time count as one rush. */
+export const rushMs = 10_000;
+/** More of them say nothing new. */
+export const largestRush = 10;
 
-const files = 3;
-const withinMs = 3000;
-
-/** Several files harmed within moments: no person's pace. Adds to evidence, never stands alone. `harmedAtMs` ascending. */
-export function rate(harmedAtMs: readonly number[]): Finding | undefined {
-  const last = harmedAtMs.at(-1);
-  const first = harmedAtMs.at(-files);
-  if (last === undefined || first === undefined || last - first > withinMs) return undefined;
-  return {
-    indicator: 'rate',
-    path: '',
-    weight: 10,
-    technique: 'T1486',
-    summary: `${files} files harmed within ${Math.max(1, Math.round(last - first))} ms`,
-  };
+/** Several files harmed within moments: no person's pace. It multiplies what else is found (1 to 1.5) and decides nothing alone. */
+export function rate(harmedInRush: number): number {
+  return harmedInRush < 2 ? 1 : 1 + 0.05 * Math.min(largestRush, harmedInRush);
 }

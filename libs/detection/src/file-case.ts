@@ -1,0 +1,132 @@
+/** Everything known against one file, and what follows from it. The order in which the parts came to be known doesn't matter. */
+import type { BlockComparison } from '@kuramori/contracts';
+import { contentIndicators } from './indicators';
+import { archiveAndDelete } from './indicators/archive-and-delete';
+import { extensionChurn } from './indicators/extension-churn';
+import type { Made } from './pairing';
+import { type Features, type Finding, isReadable, type Replacement } from './observation';
+import type { Attributed, Group } from './scoreboard';
+
+/** What the vault saw of one write. */
+export interface Comparison {
+  readonly before: Features | undefined;
+  readonly after: Features | undefined;
+  readonly blocks: BlockComparison | undefined;
+}
+
+/** One time that new content took the place of the old. */
+export interface Write {
+  readonly factId: string;
+  /** Position among the facts; what comes later is what stands there now. */
+  readonly order: number;
+  readonly actor: string;
+  readonly atMs: number;
+  readonly how: 'in-place' | 'renamed-over';
+  readonly content: Features | undefined;
+  compared: Comparison | undefined;
+}
+
+export interface Removal {
+  readonly factId: string;
+  readonly order: number;
+  readonly actor: string;
+  readonly atMs: number;
+  readonly job: string;
+  readonly user: string;
+  /** Told by the vault. */
+  before: Features | undefined;
+}
+
+export interface Renaming {
+  readonly order: number;
+  readonly actor: string;
+  readonly atMs: number;
+  /** Its name before this one renaming: an attacker's own temporary names are no news. */
+  readonly newPath: string;
+  readonly content: Features | undefined;
+}
+
+export interface FileCase {
+  readonly id: number;
+  readonly path: string;
+  /** What stood there before the first harm, as far as the facts told. */
+  before: Features | undefined;
+  writes: Write[];
+  removal: Removal | undefined;
+  renaming: Renaming | undefined;
+  /** New content that took the place of the removed file under another name. */
+  successor: Made | undefined;
+  /** A container made by the same job before the removal. */
+  container: Made | undefined;
+  /** Findings that need no joining: decoys, notes, halves. */
+  fixed: Attributed[];
+  findings: readonly Attributed[];
+  groups: Group[];
+}
+
+/** Overwritten in several goes: the newest say what stands there, the first what was lost, and that is kept apart. */
+const writesKept = 4;
+
+export function addWrite(file: FileCase, write: Write): void {
+  const known = file.writes.find(({ factId }) => factId === write.factId);
+  if (known !== undefined) return;
+  file.writes = [...file.writes, write].sort((a, b) => a.order - b.order).slice(-writesKept);
+}
+
+/** All that follows from a case as it is known now. */
+export function judgeCase(file: FileCase): Attributed[] {
+  const last = file.writes.at(-1);
+  const lastContent = last?.compared?.after ?? last?.content;
+  const removed = file.removal !== undefined && file.removal.order > (last?.order ?? -1);
+  const findings: Attributed[] = [...file.fixed];
+  // Readable content stands there again: a program was only under way, or saved by way of a temporary name.
+  const recovered = !removed && last !== undefined && lastContent !== undefined && isReadable(lastContent);
+  for (const write of recovered ? [last] : file.writes) {
+    const after = write.compared?.after ?? write.content;
+    if (after === undefined) continue;
+    const before = write.compared?.before ?? file.before ?? file.removal?.before;
+    const replacement: Replacement = { path: file.path, before, after, newPath: undefined, blocks: write.compared?.blocks, how: write.how };
+    for (const indicator of contentIndicators) attribute(findings, indicator.judge(replacement), [write.actor], write.atMs, write.atMs);
+  }
+  if (removed && file.removal !== undefined) judgeRemoval(file, file.removal, findings);
+  const { renaming } = file;
+  if (renaming !== undefined && !(recovered && last.order > renaming.order) && renaming.newPath !== file.path) {
+    const content = lastContent ?? renaming.content ?? file.before;
+    attribute(findings, extensionChurn(file.path, renaming.newPath, content), [renaming.actor], renaming.atMs, renaming.atMs);
+  }
+  return findings;
+}
+
+function judgeRemoval(file: FileCase, removal: Removal, findings: Attributed[]): void {
+  const before = removal.before ?? file.before;
+  const { successor, container } = file;
+  if (successor !== undefined) {
+    const replacement: Replacement = {
+      path: file.path,
+      before,
+      after: successor.content,
+      newPath: successor.path,
+      blocks: undefined,
+      how: 'new-and-deleted',
+    };
+    const actors = [...new Set([successor.actor, removal.actor])];
+    const atMs = Math.max(successor.atMs, removal.atMs);
+    for (const indicator of contentIndicators)
+      attribute(findings, indicator.judge(replacement), actors, atMs, Math.min(successor.atMs, removal.atMs));
+    if (before !== undefined && isReadable(before) && successor.content.structure !== 'encrypted') {
+      attribute(findings, extensionChurn(file.path, successor.path, successor.content), [successor.actor], successor.atMs, successor.atMs);
+    }
+  } else if (container !== undefined) {
+    attribute(
+      findings,
+      archiveAndDelete(file.path, before, container),
+      [...new Set([container.actor, removal.actor])],
+      removal.atMs,
+      Math.min(container.atMs, removal.atMs),
+    );
+  }
+}
+
+function attribute(findings: Attributed[], finding: Finding | undefined, actors: readonly string[], atMs: number, sinceMs: number): void {
+  if (finding !== undefined) findings.push({ ...finding, actors, atMs, sinceMs });
+}

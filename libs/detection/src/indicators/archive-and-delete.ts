@@ -1,0 +1,22 @@
+import { baseName, type Features, type Finding, isReadable } from '../observation';
+
+/** A script that encrypts a backup and then tidies up old logs does the same with texts. */
+const weights = { document: 8, text: 2 };
+/** An archive is no home of a file that is ten times as large. */
+const smallestShare = 0.1;
+
+/** Originals go while a container that needs a password has just been made by the same job. */
+export function archiveAndDelete(
+  path: string,
+  before: Features | undefined,
+  container: { readonly path: string; readonly content: Features },
+): Finding | undefined {
+  if (before === undefined || !isReadable(before) || container.content.sizeBytes < before.sizeBytes * smallestShare) return undefined;
+  return {
+    indicator: 'archive-and-delete',
+    kind: 'harm',
+    weight: before.type === 'text' ? weights.text : weights.document,
+    technique: 'T1486',
+    summary: `${baseName(path)} was deleted after ${baseName(container.path)}, which needs a password, had been made`,
+  };
+}
