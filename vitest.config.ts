@@ -17,21 +17,7 @@ export default defineConfig({
         // Whole-system tests: real servers on real ports, so one file at a time.
         test: {
           name: 'system',
-          // Whole attacks race with whole services on a noisy machine. A case that needs its second try is reported; see the closing notes for what is still open.
-          retry: 1,
           include: ['test/*.test.ts'],
-          setupFiles: ['reflect-metadata'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-        },
-      },
-      {
-        resolve: { alias },
-        // What does not hold reliably yet; not part of `npm test`.
-        test: {
-          name: 'open',
-          include: ['test/open/*.test.ts'],
           setupFiles: ['reflect-metadata'],
           fileParallelism: false,
           testTimeout: 120_000,

@@ -1,3 +1,8 @@
+/** Kuramori itself in trouble while it is needed most. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Installation, launch, type RunningProgram, waitFor } from '@kuramori/testing';
 import { attackScript, damage, incidentOver, install } from './support';
@@ -19,10 +24,14 @@ async function underAttack(): Promise<{ installation: Installation; before: Awai
   return { installation, before, attack };
 }
 
-async function endsWell({ installation, before, attack }: Awaited<ReturnType<typeof underAttack>>): Promise<void> {
-  const end = await attack.ended;
+async function endsWell(scene: Awaited<ReturnType<typeof underAttack>>): Promise<void> {
+  const end = await scene.attack.ended;
   // The shell whose loop was killed says so with 128 + 9.
   expect(end.signal ?? end.code).toSatisfy((how) => how === 'SIGKILL' || how === 137);
+  await asBefore(scene);
+}
+
+async function asBefore({ installation, before }: Pick<Awaited<ReturnType<typeof underAttack>>, 'installation' | 'before'>): Promise<void> {
   await incidentOver(installation, 90_000);
   await waitFor('every file as it was', 30_000, () => {
     const { lost, changedMetadata, added } = damage(installation, before);
@@ -36,7 +45,7 @@ async function firstHarm(installation: Installation, before: Awaited<ReturnType<
   await waitFor('the first harm', 20_000, () => damage(installation, before).lost.length > 0);
 }
 
-describe.each(['detector', 'vault', 'notifier'])('%s killed with -9 in the middle of an attack', (name) => {
+describe.each(['watcher', 'detector', 'vault', 'responder', 'notifier', 'nats-server'])('%s killed with -9 in the middle of an attack', (name) => {
   it('comes back and the result is the same', async () => {
     const scene = await underAttack();
     await firstHarm(scene.installation, scene.before);
@@ -47,4 +56,92 @@ describe.each(['detector', 'vault', 'notifier'])('%s killed with -9 in the middl
     await scene.installation.ready();
     expect(scene.installation.processes().get(name)).not.toBe(pid);
   });
+});
+
+describe('up killed with -9 in the middle of an attack', () => {
+  it('a new up finds what was left, takes over, and the result is the same', async () => {
+    const scene = await underAttack();
+    await firstHarm(scene.installation, scene.before);
+    process.kill(scene.installation.upPid ?? 0, 'SIGKILL');
+    scene.installation.start();
+    await endsWell(scene);
+    await scene.installation.ready();
+  });
+});
+
+/** A disk of its own for dataDir. */
+async function onSmallDisk(
+  scene: (data: string, installation: Installation, before: Awaited<ReturnType<typeof install>>['before']) => Promise<void>,
+): Promise<void> {
+  const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-full-'));
+  const image = path.join(directory, 'disk.img');
+  const data = path.join(directory, 'data');
+  mkdirSync(data);
+  writeFileSync(image, '');
+  truncateSync(image, 512 * 1024 * 1024);
+  const shell = (command: string, ...args: string[]) =>
+    expect(spawnSync(command, args, { encoding: 'utf8' }).status, `${command} ${args.join(' ')}`).toBe(0);
+  shell('mkfs.ext4', '-q', '-m', '0', image);
+  shell('mount', '-o', 'loop', image, data);
+  try {
+    const { installation, before } = await install({ files: 300, directory });
+    installations.push(installation);
+    installation.start();
+    await installation.ready();
+    await waitFor('the reserve', 20_000, () => existsSync(reserveFile(data)));
+    await scene(data, installation, before);
+  } finally {
+    for (const installation of installations.splice(0)) {
+      writeFileSync('/tmp/dbg-disk.log', installation.log);
+      await installation.dispose();
+    }
+    shell('umount', data);
+    rmSync(directory, { recursive: true });
+  }
+}
+
+const reserveFile = (data: string) => path.join(data, 'run', 'disk-reserve');
+
+/** Leaves some 64 KiB, like a log that grows and grows. */
+function fill(data: string, name: string): string {
+  const { bavail, bsize } = statfsSync(data);
+  const filler = path.join(data, name);
+  expect(spawnSync('fallocate', ['-l', String((bavail - 16) * bsize), filler]).status).toBe(0);
+  return filler;
+}
+
+async function saysFull(installation: Installation): Promise<void> {
+  await waitFor('status to say that the disk is full', 30_000, async () => {
+    const status = await installation.status();
+    return !status.ready && /free some space/iu.test(JSON.stringify(status.services));
+  });
+}
+
+describe('the disk of dataDir', () => {
+  it('full: what was set aside keeps protection going, and status says what is needed', () =>
+    onSmallDisk(async (data, installation, before) => {
+      const filler = fill(data, 'filler');
+      await saysFull(installation);
+      const attack = launch(attackScript('openssl-encrypt-delete.sh'), [installation.share]);
+      programs.push(attack);
+      await endsWell({ installation, before, attack });
+      rmSync(filler);
+      await installation.ready();
+    }));
+
+  it('full to the last byte: status says what is needed, and with room again every file comes back', () =>
+    onSmallDisk(async (data, installation, before) => {
+      const fillers = [fill(data, 'filler')];
+      await waitFor('the reserve to be given free', 20_000, () => !existsSync(reserveFile(data)));
+      fillers.push(fill(data, 'more'));
+      await saysFull(installation);
+      const attack = launch(attackScript('openssl-encrypt-delete.sh'), [installation.share]);
+      programs.push(attack);
+      // Nothing can be written, so it may not be stopped: it is undone.
+      await attack.ended;
+      await saysFull(installation);
+      for (const filler of fillers) rmSync(filler);
+      await asBefore({ installation, before });
+      await installation.ready();
+    }));
 });

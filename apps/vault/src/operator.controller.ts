@@ -1,6 +1,6 @@
 import { Controller, Inject } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
-import { onCommand } from '@kuramori/bus';
+import { CommandError, onCommand } from '@kuramori/bus';
 import {
   type CataloguePage,
   CatalogueQuery,
@@ -21,6 +21,9 @@ import {
 import { cataloguePage } from './catalogue/catalogue';
 import { Vault } from './vault';
 
+/** Below the time for which the watcher waits for an answer. */
+const catchUpMs = 20_000;
+
 /** What the other services and operators ask of the vault; answered during the baseline as well. */
 @Controller()
 export class OperatorController {
@@ -35,7 +38,13 @@ export class OperatorController {
 
   @onCommand('vault', 'catalogue')
   async catalogue(@Payload() body: unknown): Promise<CataloguePage> {
-    return { entries: await cataloguePage(this.vault.core.database, parseMessage(CatalogueQuery, body)) };
+    const query = parseMessage(CatalogueQuery, body);
+    if (query.position !== undefined && !(await this.vault.batches.reached(query.position, catchUpMs)))
+      throw new CommandError(
+        'failed',
+        `the journal has not reached batch ${query.position.sequence} of watcher run ${query.position.watcherId} yet: ask again`,
+      );
+    return { entries: await cataloguePage(this.vault.core.database, query) };
   }
 
   @onCommand('vault', 'undo')

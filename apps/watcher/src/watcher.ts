@@ -19,6 +19,7 @@ import {
 import { Announcements } from './publish/announcements';
 import { FactStream } from './publish/fact-stream';
 import { Rescanner } from './rescan/rescanner';
+import { SeenPaths } from './rescan/seen-paths';
 import { Sampler } from './sample/sampler';
 
 export interface WatcherOptions {
@@ -49,6 +50,7 @@ export class Watcher {
   private readonly sampler: Sampler;
   private readonly publisher: SpooledPublisher;
   private readonly rescanner: Rescanner;
+  private readonly seen = new SeenPaths();
   private facts!: FactStream;
   private sensor!: FileSensor;
   private guard: Guard | undefined;
@@ -74,6 +76,8 @@ export class Watcher {
       roots: settings.protect.roots,
       ignore: [settings.dataDir],
       kept: keptFiles(settings.protect),
+      flush: () => this.flush(),
+      seen: this.seen,
       catalogue: async (query) => {
         const reply = await callCommand(bus, settings.host, 'vault', 'catalogue', query, { timeoutMs: 30_000 });
         if (!reply.ok) throw new Error(reply.error ?? 'the vault did not answer');
@@ -179,6 +183,7 @@ export class Watcher {
 
   private take(events: readonly RawEvent[]): void {
     this.lastEventMs = performance.now();
+    this.seen.note(events);
     const changes = this.coalescer.add(events, performance.timeOrigin + performance.now());
     this.facts.add(changes);
     for (const change of changes) {

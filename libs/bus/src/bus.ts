@@ -46,6 +46,8 @@ export interface BusFigures {
   readonly reconnects: number;
   readonly published: number;
   readonly publishFailures: number;
+  /** For how long publishing has been in vain although there is a connection; 0: it is not. */
+  readonly stuckMs: number;
   readonly consumers: readonly ConsumerFigures[];
 }
 

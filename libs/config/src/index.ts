@@ -5,3 +5,4 @@ export { SettingsDocument } from './settings-document';
 export { httpPortCount, servicePort } from './ports';
 export { settingsJsonSchema } from './json-schema';
 export { keptFiles } from './kept-files';
+export { type WorkingRoom, workingRoom } from './working-room';

@@ -54,6 +54,11 @@ export class JournalPosition {
 
 /** `vault.catalogue`: what the vault believes is on the disk, in pages, for the rescan. Reply result: {@link CataloguePage}. */
 export class CatalogueQuery {
+  /** Answered once the journal holds everything up to there; without it at once. */
+  @IsOptional()
+  @ValidateNested()
+  @Type(() => JournalPosition)
+  position?: JournalPosition;
   /** Only entries whose path sorts after this one (byte order); absent for the first page. */
   @IsOptional()
   @IsString()

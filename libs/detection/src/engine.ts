@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Actor, FileBatch, GroupKind, VaultStored, Verdict, VerdictMember } from '@kuramori/contracts';
 import { BoundedMap } from './bounded-map';
-import { attackQuietMs, type Episode, Episodes, groupId, rank } from './episodes';
+import { attackQuietMs, type Episode, Episodes, groupId, isUnseen, rank } from './episodes';
 import type { FileCase } from './file-case';
 import { type Doer, FileLedger } from './file-ledger';
 import { churnWeights } from './indicators/extension-churn';
@@ -243,10 +243,15 @@ export class DetectionEngine {
     const own = this.ownGroup(known);
     if (own === undefined || own.fileCount === 0) return undefined;
     const atMs = own.lastAtMs;
-    const crossing = this.nearest(known, (group, ref) => group.crosses(this.line(ref)));
+    const kin = this.kinOf(known, own, atMs);
+    // While an attack is under way, whatever speaks against changes that nobody was seen making is enough to undo them with it.
+    const crossing = this.nearest(known, (group, ref) => group.crosses(this.line(ref))) ?? (kin !== undefined && isNobody(known) ? own : undefined);
     const running = this.episodes.running(known.doer.job, atMs) ?? this.joinable(known, own, atMs);
     if (crossing !== undefined) {
-      const episode = running ?? this.episodes.begin(known.doer.job, this.position.watcherId, atMs);
+      const episode =
+        running?.level === 'attack' || kin === undefined
+          ? (running ?? this.episodes.begin(known.doer.job, this.position.watcherId, atMs))
+          : this.episodes.beginWithin(kin, known.doer.job, atMs);
       this.raise(episode, crossing);
       this.enlist(episode, known, own);
       return episode;
@@ -288,6 +293,8 @@ export class DetectionEngine {
   private raise(episode: Episode, group: Group): void {
     if (episode.level !== 'attack') {
       episode.level = 'attack';
+      // What a rescan found before belongs to it now.
+      if (!isUnseen(episode)) this.touched.add(`unknown:${this.rootOf(group.directory)}`);
       episode.warningSinceMs = undefined;
       episode.group = pick(group);
       for (const key of group.members.keys()) {
@@ -333,6 +340,19 @@ export class DetectionEngine {
       if (episode?.level === 'attack' && episode.group.id === id) return episode;
     }
     return undefined;
+  }
+
+  /**
+   * The same attack seen twice: by name, and by what a rescan found of the time when nobody watched. Both are undone, but by different means: the first by
+   * its actors, the second by its directory.
+   */
+  private kinOf(known: KnownActor, own: Group, atMs: number): Episode | undefined {
+    const root = this.rootOf(own.directory);
+    if (!isNobody(known)) return attackOnly(this.episodes.running(`unknown:${root}`, atMs));
+    return this.episodes.runningAttacks(atMs).find(({ group }) => {
+      const { directory } = this.board.known(group.id) ?? {};
+      return directory !== undefined && directory !== '' && this.rootOf(directory) === root;
+    });
   }
 
   /** A group wider than a job, by what is not already part of an attack. */
@@ -458,6 +478,14 @@ export class DetectionEngine {
     const { score = 0, fileCount = 0, firstAtMs = this.nowMs } = group ?? {};
     return { key, actor: known.actor, actionable, score, files: fileCount, firstAtMs, findings };
   }
+}
+
+function isNobody({ actor }: KnownActor): boolean {
+  return actor.kind === 'unknown';
+}
+
+function attackOnly(episode: Episode | undefined): Episode | undefined {
+  return episode?.level === 'attack' ? episode : undefined;
 }
 
 function wideJob(kind: GroupKind, key: string): string {

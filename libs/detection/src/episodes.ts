@@ -61,6 +61,18 @@ export class Episodes {
     return this.add(job, ordinal, this.hash('attack', job, String(ordinal), unique), atMs);
   }
 
+  /** Another side of an attack under way, told of under the same id. */
+  beginWithin({ id }: Episode, job: string, atMs: number): Episode {
+    return this.add(job, this.ordinals.get(job) ?? 0, id, atMs);
+  }
+
+  /** Attacks of known actors that still run at a moment, in the order in which they began. */
+  runningAttacks(atMs: number): Episode[] {
+    return [...new Set(this.byJob.values())].filter(
+      (episode) => episode.level === 'attack' && !isUnseen(episode) && alive(episode, atMs) !== undefined,
+    );
+  }
+
   /** Another job takes part in it. */
   join(job: string, episode: Episode): void {
     this.byJob.set(job, episode);
@@ -87,10 +99,6 @@ export class Episodes {
     return episode;
   }
 
-  all(): Iterable<Episode> {
-    return new Set(this.byJob.values());
-  }
-
   private add(job: string, ordinal: number, id: string, atMs: number): Episode {
     const episode: Episode = {
       id,
@@ -112,6 +120,11 @@ export class Episodes {
     this.byJob.set(job, episode);
     return episode;
   }
+}
+
+/** Made up of changes of which nobody knows who made them. */
+export function isUnseen({ job }: Episode): boolean {
+  return job.startsWith('unknown:');
 }
 
 function filesOf(members: readonly Pick<VerdictMember, 'files'>[]): number {

@@ -140,9 +140,9 @@ export class FileLedger {
     const { before, after } = compared;
     const made = this.made.get(change.path);
     if (before === undefined) {
-      // A new file of which the watcher could not tell the content in time.
-      if (after !== undefined && made === undefined && isCiphertext(after) && fact?.operation === 'created')
-        this.addMade(change.path, after, doer, change.atMs);
+      // A new file of which the watcher could not tell the content in time, or whose beginning nobody saw.
+      if (after !== undefined && made === undefined && isCiphertext(after) && (fact?.operation === 'created' || fact?.operation === 'modified'))
+        this.addMade(change.path, after, doer, change.atMs, fact.operation === 'created');
       return;
     }
     const path = fact?.path ?? this.originOf(change.path);
@@ -250,10 +250,10 @@ export class FileLedger {
     }
   }
 
-  private addMade(path: string, content: Features, doer: Doer, atMs: number): void {
+  private addMade(path: string, content: Features, doer: Doer, atMs: number, mayHoldOthers = true): void {
     const made: Made = { path, actor: doer.key, job: doer.job, user: doer.user, atMs, content };
     this.made.add(made);
-    if (content.structure === 'encrypted') this.addContainer(made);
+    if (mayHoldOthers && content.structure === 'encrypted') this.addContainer(made);
     const copy = ciphertextCopy(path, content);
     if (copy !== undefined) this.addFixed(path, { ...copy, actors: [doer.key], atMs, sinceMs: atMs });
     this.pairMade(path);

@@ -1,6 +1,6 @@
 /** Turns an episode into the message that others act on. */
 import type { Actor, Evidence, Severity, Technique, Verdict, VerdictLevel, VerdictMember } from '@kuramori/contracts';
-import type { Episode } from './episodes';
+import { type Episode, isUnseen } from './episodes';
 import type { TechniqueId } from './observation';
 import type { Attributed, Group } from './scoreboard';
 
@@ -66,7 +66,8 @@ export class VerdictWriter {
     const family = findings.find(({ finding }) => finding.family !== undefined)?.finding.family;
     const { score } = group;
     return {
-      id: this.hash('verdict', episode.id, part),
+      // One attack may have two sides with the same id: what was seen by name, and what a rescan found.
+      id: this.hash('verdict', episode.id, isUnseen(episode) ? `${episode.job}:${part}` : part),
       attackId: episode.id,
       host: this.host,
       atMs: group.lastAtMs,

@@ -5,8 +5,9 @@ import type { Command } from 'commander';
 import { readCredentials, writeServerFiles } from '@kuramori/bus';
 import { servicePort, type Settings } from '@kuramori/config';
 import { serviceNames } from '@kuramori/contracts';
+import type { BusHealthDetails } from '@kuramori/ops';
 import { CommandFailure, type ExitStatus, exitStatus } from '../exit';
-import { collectStatus } from '../status/collect-status';
+import { askHealth, collectStatus } from '../status/collect-status';
 import { findNatsServer, requireFreePorts } from '../up/nats-server';
 import { terminalLine } from '../up/render-line';
 import { endLeftovers, prepareDataDir, takeLock } from '../up/run-directory';
@@ -61,6 +62,11 @@ async function up(settings: Settings, settingsFile: string): Promise<ExitStatus>
           ? undefined
           : { name: 'nats-server', command: natsServer, args: ['--config', serverConfiguration(settings)], env: process.env },
       status: () => collectStatus(settings),
+      // The watcher speaks every two seconds: nobody notices sooner.
+      busStuckMs: async () => {
+        const answer = await askHealth(settings, 'watcher');
+        return 'health' in answer ? ((answer.health.details as Partial<BusHealthDetails>).busStuckMs ?? 0) : 0;
+      },
       say,
     });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => supervisor.stop(signal));

@@ -33,6 +33,7 @@ export class SupervisedProcess {
   private healthySinceMs: number | undefined;
   private everHealthy = false;
   private stopping = false;
+  private restarting = false;
   private readonly endListeners = new Set<() => void>();
 
   constructor(
@@ -101,6 +102,14 @@ export class SupervisedProcess {
     return this.waitForEnd(timeoutMs);
   }
 
+  /** Ends it and starts it again at once: it runs, but no longer does its work. */
+  restart(): void {
+    if (this.stopping || this.restarting || this.child === undefined) return;
+    this.restarting = true;
+    // What hangs in a write does not hear a polite request.
+    this.signal('SIGKILL');
+  }
+
   /** For what did not end in time. */
   async kill(timeoutMs: number): Promise<boolean> {
     this.stopping = true;
@@ -137,6 +146,11 @@ export class SupervisedProcess {
     this.events.changed();
     for (const listener of this.endListeners) listener();
     if (this.stopping) return;
+    if (this.restarting) {
+      this.restarting = false;
+      this.start();
+      return;
+    }
     if (!this.everHealthy && this.backoff.restarts === 0 && code !== undefined) {
       this.events.failedToStart(this, code);
       return;

@@ -4,6 +4,7 @@ import type { ServiceReport, StatusReport } from '../status/status-report';
 import { nothingRuns } from '../status/status-report';
 import { formatCount, formatSeconds } from '../output/format';
 import { safeText } from '../output/safe-text';
+import { DiskReserve } from './disk-reserve';
 import { renderLine, terminalLine } from './render-line';
 import { ServiceLog } from './service-log';
 import { type ProcessSpec, SupervisedProcess } from './supervised-process';
@@ -22,6 +23,12 @@ const serverStopMs = 3000;
 const startingPollMs = 100;
 const steadyPollMs = 2000;
 const registerRetryMs = 1000;
+const diskPollMs = 250;
+/** With less room than this a restarted nats-server would only stop again. */
+const serverNeedsBytes = 2 * 1024 ** 2;
+/** Publishers have waited in vain for this long; nats-server gets at least this long to recover between two restarts. */
+const busStuckMs = 3000;
+const serverRestartMs = 10_000;
 
 export interface SupervisorOptions {
   readonly dataDir: string;
@@ -31,6 +38,8 @@ export interface SupervisorOptions {
   /** Absent where a site's own NATS is used. */
   readonly server: ProcessSpec | undefined;
   readonly status: () => Promise<StatusReport>;
+  /** For how long publishers have waited for the bus although they are connected; 0: they don't. */
+  readonly busStuckMs: () => Promise<number>;
   /** Prints for people. */
   readonly say: (line: string) => void;
 }
@@ -54,6 +63,10 @@ export class Supervisor {
   private impatient = false;
   private registerTimer: NodeJS.Timeout | undefined;
   private announcedReady = false;
+  private readonly reserve: DiskReserve;
+  private diskTimer: NodeJS.Timeout | undefined;
+  private freeBytes = Number.POSITIVE_INFINITY;
+  private serverRestartedMs = -Infinity;
 
   constructor(private readonly options: SupervisorOptions) {
     const supervise = (spec: ProcessSpec) => {
@@ -67,6 +80,7 @@ export class Supervisor {
     };
     this.server = options.server === undefined ? undefined : supervise(options.server);
     this.services = options.services.map(supervise);
+    this.reserve = new DiskReserve(options.dataDir, (line) => this.say('kuramori', line));
   }
 
   /** Resolves when everything has ended. */
@@ -74,10 +88,12 @@ export class Supervisor {
     // All at once: the services wait for the bus by themselves, and a cold start takes as long as the slowest.
     this.server?.start();
     for (const service of this.services) service.start();
+    this.diskTimer = setInterval(() => this.lookAtDisk(), diskPollMs);
     while (this.end === undefined) {
       await this.look();
       await this.pause(this.announcedReady ? steadyPollMs : startingPollMs);
     }
+    clearInterval(this.diskTimer);
     await this.stopAll();
     clearTimeout(this.registerTimer);
     for (const log of this.logs.values()) log.close();
@@ -122,12 +138,32 @@ export class Supervisor {
     }
     // Services that speak with each other have a bus.
     if (this.services.some(({ name }) => this.shown.get(name) === 'healthy')) this.server?.markHealthy();
+    if (this.server !== undefined && (await this.options.busStuckMs()) >= busStuckMs) this.restartServer('takes no messages any more');
     if (!report.ready || this.announcedReady || nothingRuns(report)) return;
     this.announcedReady = true;
     this.say(
       'kuramori',
       `protecting ${formatCount(report.protection.files)} files below ${this.options.roots.map(safeText).join(', ')} (${report.mode}, ready after ${this.elapsed()})`,
     );
+  }
+
+  private lookAtDisk(): void {
+    const { freeBytes, releasedFromFull } = this.reserve.look();
+    this.freeBytes = freeBytes;
+    if (releasedFromFull) {
+      this.freeBytes = Number.POSITIVE_INFINITY;
+      this.restartServer('has probably met the full disk');
+    }
+  }
+
+  /** After a write that found no room nats-server's store never takes another one, whatever room there is (2.9.10, tried): only a restart helps. */
+  private restartServer(why: string): void {
+    const nowMs = performance.now();
+    if (this.server === undefined || this.end !== undefined) return;
+    if (this.freeBytes < serverNeedsBytes || nowMs - this.serverRestartedMs < serverRestartMs) return;
+    this.serverRestartedMs = nowMs;
+    this.say(this.server.name, `${why}: it is started again; messages wait meanwhile`);
+    this.server.restart();
   }
 
   /** Says what has changed, once. */

@@ -221,7 +221,7 @@ export class VerdictHandler {
       steps.push({ name: 'kill', status: 'skipped', detail: `response.kill is off${kept}` });
     }
     if (plan.spare.length > 0) steps.push({ name: 'spare', status: 'skipped', detail: `left running ${sparedList(plan.spare)}` });
-    const { containment, step } = this.judge(frozen, plan.uncontained, ended);
+    const { containment, step } = this.judge(begun, frozen, plan.uncontained, ended);
     steps.push(step);
     let next = verdictHandled(this.audited(addContained(begun, plan), steps, nowMs), verdict.id);
     // Also those that were stopped and had ended by themselves before they could be killed: what they left is the attack's.
@@ -239,7 +239,12 @@ export class VerdictHandler {
     return { next: moved, event: event ?? 'updated' };
   }
 
-  private judge(frozen: Frozen, uncontained: Frozen['plan']['uncontained'], ended: Ended | undefined): { containment: Containment; step: Step } {
+  private judge(
+    begun: IncidentCase,
+    frozen: Frozen,
+    uncontained: Frozen['plan']['uncontained'],
+    ended: Ended | undefined,
+  ): { containment: Containment; step: Step } {
     const unknown = frozen.members.filter(({ actor }) => actor.kind === 'unknown').length;
     const clients = frozen.members.filter(({ actor }) => actor.kind === 'smb-client').map(({ actor }) => actor.client ?? actor.key);
     const impossible = (detail: string) => ({ containment: 'impossible' as const, step: { name: 'contain', status: 'failed' as const, detail } });
@@ -248,6 +253,16 @@ export class VerdictHandler {
         containment: 'impossible',
         step: { name: 'contain', status: 'skipped', detail: 'no member of the group has enough evidence of its own: nobody was stopped' },
       };
+    if (unknown > 0 && unknown === frozen.members.length && begun.containment === 'done') {
+      return {
+        containment: 'done',
+        step: {
+          name: 'contain',
+          status: 'skipped',
+          detail: 'more of the same attack was found by comparing the disk with the catalogue: who did it was not seen; it is undone too',
+        },
+      };
+    }
     if (unknown > 0) {
       return impossible(
         'containment was not possible: the sensor does not know which process did it. Files are restored when it has been quiet; find and end the program, or use the fanotify sensor',

@@ -11,6 +11,10 @@ export interface FactsContext {
   readonly lostFeatures: ReadonlyMap<number, ContentFeatures>;
   readonly author: (actorKey: string) => Author;
   readonly isOwn: (fact: FileFact) => boolean;
+  /** Whether files of this path are kept: the catalogue knows all of them once the baseline is done. */
+  readonly kept: (path: string) => boolean;
+  /** Whether something stands at a path just now. */
+  readonly exists: (path: string) => boolean;
   /** Every file below the roots had its turn: what a rescan finds beyond them is new. */
   readonly baselineDone: boolean;
   readonly nowMs: number;
@@ -64,7 +68,8 @@ class FactApplier {
     const known = this.set.at(fact.path);
     const same = known !== undefined && isSameFile(known, stat);
     if (fact.rescan === true) {
-      if (same && stat !== undefined && sameFileState(known, stat)) return;
+      // What it found may have been told by others, or put right, since it looked.
+      if (same && stat !== undefined && sameFileState(known, capture?.stat ?? stat)) return;
       // The baseline comes by; it keeps the file without calling it a change.
       if (known === undefined && !this.context.baselineDone) return;
     }
@@ -72,7 +77,7 @@ class FactApplier {
     const isNew = known === undefined || !same;
     const row = same ? known : this.set.add(fact.path, fact.kind, stat);
     // Came into being with this fact, also when the baseline saw it first.
-    const created = fact.operation === 'created' || replaced !== undefined;
+    const created = fact.operation === 'created' || replaced !== undefined || (known === undefined && this.isComplete(fact.path));
     const before = isNew ? undefined : row;
     const current = isNew ? undefined : this.set.currentVersion(row);
     const early = current?.actor === baselineAuthor.key && current.atMs >= fact.atMs ? current : undefined;
@@ -89,6 +94,11 @@ class FactApplier {
     entry.after = JSON.stringify(metadataOf(fact.stat ?? row));
   }
 
+  /** Whether a file that the catalogue doesn't have can't have been there: its creation was missed. */
+  private isComplete(path: string): boolean {
+    return this.context.baselineDone && this.context.kept(path);
+  }
+
   /** A version that was read before its change was told of belongs to that change, if the file looks just as the fact says. */
   private claim(row: FileRow, version: VersionRow, fact: FileFact): void {
     if (fact.stat !== undefined && !sameFileState(row, fact.stat)) return;
@@ -97,6 +107,7 @@ class FactApplier {
 
   private applyDelete(fact: FileFact): void {
     const known = this.set.at(fact.path);
+    if (fact.rescan === true && (known === undefined || this.context.exists(fact.path))) return;
     if (known === undefined) {
       // Never in the catalogue: an entry all the same, so that an adopted copy or an undo finds it.
       const row = this.set.add(fact.path, fact.kind, undefined);
@@ -309,7 +320,7 @@ class FactApplier {
 }
 
 /** Whether what the catalogue has at a path is what stands there; taken for granted where one of the two is not known. */
-function isSameFile(known: FileRow, stat: FileStat | undefined): boolean {
+export function isSameFile(known: FileRow, stat: FileStat | undefined): boolean {
   return stat === undefined || known.ino === '0' || sameInode(known, stat);
 }
 

@@ -1,12 +1,14 @@
+import { lstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { callCommand } from '@kuramori/bus';
+import { fsPath } from '@kuramori/platform';
 import { type ContentFeatures, type FileBatch, type FileFact, type JournalPosition, subjects, type VaultStored } from '@kuramori/contracts';
 import type { Capture, CaptureRequest, DescribeRequest } from '../capture/capture';
 import { filesAt, versionsOf } from '../catalogue/catalogue';
 import { chunkNames, type FileRow, type VersionRow } from '../catalogue/rows';
 import type { VaultCore } from '../core';
 import { isDiskFull } from '../store/disk-full';
-import { actorInWords, applyFacts, baselineAuthor } from './apply-facts';
+import { actorInWords, applyFacts, baselineAuthor, isSameFile } from './apply-facts';
 import { planCaptures, type PlannedCapture } from './plan-captures';
 import { type Author, pathsOf, WorkingSet } from './working-set';
 
@@ -117,6 +119,8 @@ export class BatchHandler {
       const changes = await applyFacts(set, batch.facts, {
         ...look,
         isOwn,
+        kept: (path) => this.core.kept(path),
+        exists: (path) => lstatSync(fsPath(path), { throwIfNoEntry: false }) !== undefined,
         baselineDone: this.options.baselineDone(),
         author: (key) => authors.get(key) ?? { key, words: key },
         nowMs,
@@ -204,7 +208,10 @@ export class BatchHandler {
     const fact = facts[index];
     const all = row === undefined ? undefined : versions.get(row.id);
     // What the baseline read after the change is not what was there before.
-    const before = cleanVersion(all?.filter(({ actor, atMs }) => actor !== baselineAuthor.key || fact === undefined || atMs < fact.atMs));
+    const isOwnRead = ({ actor, atMs }: VersionRow) => actor === baselineAuthor.key && fact !== undefined && atMs >= fact.atMs;
+    // A file that came into being with this change was nothing before, even if the baseline or the guard has seen its beginnings.
+    const isNew = fact?.operation === 'created' && row !== undefined && isSameFile(row, fact.stat);
+    const before = isNew ? undefined : cleanVersion(all?.filter((version) => !isOwnRead(version)));
     return {
       path,
       keep: !low && this.core.kept(path),

@@ -157,7 +157,8 @@ const clockSlackMs = 5000;
 
 async function fileOf(sql: Sql, { path: file, stat }: SpooledCopy): Promise<FileRow | undefined> {
   const [byInode] = await sql.query<FileRow>('SELECT * FROM "file" WHERE "ino" = ? AND "dev" = ? AND "present" = 1 LIMIT 1', [stat.ino, stat.dev]);
-  if (byInode !== undefined) return byInode;
+  // The number alone proves nothing: an attacker's new file gets that of the original it deleted.
+  if (byInode !== undefined && (byInode.path === file || (byInode.size === stat.size && byInode.mtimeNs === stat.mtimeNs))) return byInode;
   const [byPath] = await sql.query<FileRow>('SELECT * FROM "file" WHERE "path" = ? ORDER BY "present" DESC, "id" DESC LIMIT 1', [file]);
   // Another file of the same name took its place: this copy belongs to the one before.
   if (byPath !== undefined && byPath.ino !== '0' && byPath.ino !== stat.ino) {

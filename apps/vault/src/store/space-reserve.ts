@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import type { Settings } from '@kuramori/config';
+import { type Settings, workingRoom } from '@kuramori/config';
 
 /** The figure is looked at again after this time: a look costs microseconds, a full disk costs much more. */
 const validMs = 250;
@@ -42,8 +42,9 @@ export class SpaceReserve {
     this.checkedMs = nowMs;
     const { bavail, bsize, blocks } = statfsSync(this.directory);
     this.free = bavail * bsize;
-    const reserved = 'percent' in this.reserve ? (blocks * bsize * this.reserve.percent) / 100 : this.reserve.bytes;
-    this.turn(this.free < Math.max(reserved, bsize) || nowMs < this.heldUntilMs, reserved);
+    const wanted = 'percent' in this.reserve ? (blocks * bsize * this.reserve.percent) / 100 : this.reserve.bytes;
+    const reserved = Math.max(wanted, workingRoom(blocks * bsize).keptFreeBytes);
+    this.turn(this.free < reserved || nowMs < this.heldUntilMs, reserved);
   }
 
   private turn(low: boolean, reservedBytes: number): void {

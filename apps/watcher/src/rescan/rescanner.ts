@@ -1,17 +1,22 @@
 /** Compares the disk with the vault's catalogue: makes good what no sensor told. */
 import { lstatSync, type Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { type CatalogueEntry, CataloguePage, parseMessage, unknownActor } from '@kuramori/contracts';
+import { type CatalogueEntry, CataloguePage, type JournalPosition, parseMessage, unknownActor } from '@kuramori/contracts';
 import { fsPath, pathFromBytes } from '@kuramori/platform';
 import type { Change } from '../coalesce/coalescer';
 import { restorePrefix } from '../publish/fact-stream';
+import type { SeenPaths } from './seen-paths';
 
 export interface RescannerOptions {
   readonly roots: readonly string[];
   readonly ignore: readonly string[];
   readonly kept: (file: string) => boolean;
+  /** Publishes what was seen so far: the catalogue is compared as it is after that, or the same changes would be told twice and by nobody. */
+  readonly flush: () => Promise<JournalPosition>;
+  /** What the sensor sees while the disk is read: of those it tells itself. */
+  readonly seen: Pick<SeenPaths, 'begin' | 'has' | 'end'>;
   /** One page of `vault.catalogue`. */
-  readonly catalogue: (query: { after?: string; limit: number }) => Promise<unknown>;
+  readonly catalogue: (query: { after?: string; limit: number; position: JournalPosition }) => Promise<unknown>;
   readonly report: (changes: readonly Change[]) => void;
   readonly now?: () => number;
 }
@@ -24,6 +29,7 @@ export interface RescanFigures {
 }
 
 const pageEntries = 2000;
+const reportedAtOnce = 5000;
 /** Directories read between two looks at the event loop. */
 const breatheEvery = 50;
 
@@ -31,6 +37,7 @@ const breatheEvery = 50;
 export class Rescanner {
   private running: Promise<void> | undefined;
   private again = false;
+  private found: Change[] = [];
   private stopped = false;
   private runs = 0;
   private differences = 0;
@@ -74,7 +81,16 @@ export class Rescanner {
   }
 
   private async scan(): Promise<void> {
-    const known = await this.readCatalogue();
+    this.found = [];
+    this.options.seen.begin();
+    try {
+      await this.compare(await this.readCatalogue(await this.options.flush()));
+    } finally {
+      this.options.seen.end();
+    }
+  }
+
+  private async compare(known: Map<string, CatalogueEntry>): Promise<void> {
     const nowMs = (this.options.now ?? Date.now)();
     const base = { atMs: nowMs, kind: 'file', actor: unknownActor, written: true } as const;
     // Nothing in the catalogue: the vault's baseline has this before it.
@@ -92,31 +108,42 @@ export class Rescanner {
               if (this.options.kept(file)) changes.push({ ...base, operation: 'created', path: file });
             } else if (!sameState(entry, stat)) changes.push({ ...base, operation: 'modified', path: file });
           }
-          this.tell(changes);
+          await this.tell(changes);
           directories += 1;
           if (directories % breatheEvery === 0) await new Promise((resolve) => setImmediate(resolve));
           if (this.stopped) return;
         }
       }
       const gone = [...known.keys()].filter((file) => lstatSync(fsPath(file), { throwIfNoEntry: false }) === undefined);
-      this.tell(gone.map((file) => ({ ...base, operation: 'deleted', path: file, written: false })));
+      await this.tell(gone.map((file) => ({ ...base, operation: 'deleted', path: file, written: false })));
+      await this.report();
     }
     this.runs += 1;
     this.lastEndedMs = nowMs;
   }
 
-  private tell(changes: readonly Change[]): void {
+  private async tell(found: readonly Change[]): Promise<void> {
+    this.found.push(...found);
+    if (this.found.length >= reportedAtOnce) await this.report();
+  }
+
+  /** What the sensor knows of by now is not told again. */
+  private async report(): Promise<void> {
+    if (this.found.length === 0) return;
+    await this.options.flush();
+    const changes = this.found.filter(({ path }) => !this.options.seen.has(path));
+    this.found = [];
     this.differences += changes.length;
     if (changes.length > 0) this.options.report(changes);
   }
 
-  private async readCatalogue(): Promise<Map<string, CatalogueEntry>> {
+  private async readCatalogue(position: JournalPosition): Promise<Map<string, CatalogueEntry>> {
     const known = new Map<string, CatalogueEntry>();
     let after: string | undefined;
     for (;;) {
       const { entries } = parseMessage(
         CataloguePage,
-        await this.options.catalogue({ limit: pageEntries, ...(after === undefined ? {} : { after }) }),
+        await this.options.catalogue({ limit: pageEntries, position, ...(after === undefined ? {} : { after }) }),
       );
       for (const entry of entries) known.set(entry.path, entry);
       if (entries.length < pageEntries) return known;

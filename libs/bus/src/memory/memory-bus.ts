@@ -191,6 +191,7 @@ export class MemoryBus implements Bus {
       reconnects: 0,
       published: this.published,
       publishFailures: this.publishFailures,
+      stuckMs: 0,
       consumers: [...this.consumerFigures.values()].map((figures) => ({ ...figures })),
     };
   }

@@ -5,6 +5,7 @@ import {
   type Consumer,
   DeliverPolicy,
   DiscardPolicy,
+  ErrorCode,
   Events,
   type JetStreamClient,
   type JetStreamManager,
@@ -67,6 +68,8 @@ export class NatsBus implements Bus {
   private readonly declared = new Map<string, StreamDeclaration>();
   private readonly pullConsumers = new Map<string, Consumer>();
   private connected = true;
+  private stuckSinceMs: number | undefined;
+  private readonly cutOff = new Set<(reason: Error) => void>();
   private draining: Promise<void> | undefined;
 
   private constructor(
@@ -112,9 +115,11 @@ export class NatsBus implements Bus {
         timeout: options.timeoutMs ?? publishTimeoutMs,
       });
       this.counters.published += 1;
+      this.stuckSinceMs = undefined;
       return { streamSequence: ack.seq, duplicate: ack.duplicate };
     } catch (error) {
       this.counters.publishFailures += 1;
+      this.noteStuck(error);
       if (error instanceof NatsError && error.api_error !== undefined)
         throw new BusFullError(`${subject}: ${error.api_error.description}`, { cause: error });
       throw new BusUnavailableError(`${subject} could not be published: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
@@ -170,7 +175,7 @@ export class NatsBus implements Bus {
 
   async request(subject: string, payload: object, options: { timeoutMs: number }): Promise<unknown> {
     try {
-      const reply = await this.connection.request(subject, encode(payload), { timeout: options.timeoutMs });
+      const reply = await this.unlessCutOff(this.connection.request(subject, encode(payload), { timeout: options.timeoutMs }));
       return decode(reply.data);
     } catch (error) {
       throw new BusUnavailableError(`nobody answered ${subject}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
@@ -204,6 +209,7 @@ export class NatsBus implements Bus {
     return {
       connected: this.connected && !this.connection.isClosed(),
       ...this.counters,
+      stuckMs: this.stuckSinceMs === undefined ? 0 : performance.now() - this.stuckSinceMs,
       consumers: [...this.consumerCounters].map(([durable, counters]) => ({ durable, ...counters })),
     };
   }
@@ -217,6 +223,25 @@ export class NatsBus implements Bus {
       await this.connection.close();
     })();
     return this.draining;
+  }
+
+  /** An answer that was under way when the server went never comes. */
+  private async unlessCutOff<T>(answer: Promise<T>): Promise<T> {
+    const lost = Promise.withResolvers<never>();
+    this.cutOff.add(lost.reject);
+    try {
+      return await Promise.race([answer, lost.promise]);
+    } finally {
+      this.cutOff.delete(lost.reject);
+      answer.catch(() => undefined);
+    }
+  }
+
+  /** Connected, and yet nobody answers: a store that met a full disk is silent, or says that it is switched off. */
+  private noteStuck(error: unknown): void {
+    const silent = error instanceof NatsError && (error.code === ErrorCode.Timeout.valueOf() || error.code === ErrorCode.NoResponders.valueOf());
+    if (!this.connected || !silent) this.stuckSinceMs = undefined;
+    else this.stuckSinceMs ??= performance.now();
   }
 
   private remember(subscription: BusSubscription): BusSubscription {
@@ -285,7 +310,10 @@ export class NatsBus implements Bus {
 
   private async watchConnection(): Promise<void> {
     for await (const status of this.connection.status()) {
-      if (status.type === Events.Disconnect) this.connected = false;
+      if (status.type === Events.Disconnect) {
+        this.connected = false;
+        for (const cutOff of this.cutOff) cutOff(new Error('the connection was lost'));
+      }
       if (status.type === Events.Reconnect) {
         this.connected = true;
         this.counters.reconnects += 1;

@@ -20,6 +20,8 @@ interface Waiting {
   readonly message: object;
 }
 
+/** What is kept in memory when the disk takes nothing either: half an hour of a busy server. */
+const heldLimitBytes = 64 * 1024 ** 2;
 /** Messages kept in memory before they go to the disk: the bus is only slow, not away. */
 const memoryLimit = 64;
 const retryMs = 200;
@@ -30,6 +32,9 @@ const publishTimeoutMs = 2000;
  */
 export class SpooledPublisher {
   private readonly memory: Waiting[] = [];
+  /** Spooled messages that the disk had no room for, by the name they would have there. */
+  private readonly held = new Map<string, string>();
+  private heldBytes = 0;
   private spooled: string[] = [];
   private spooledBytes = 0;
   private nextFile = 1;
@@ -83,6 +88,9 @@ export class SpooledPublisher {
     await this.loop;
     this.spill(this.memory.splice(0));
     await this.writing;
+    await this.writeHeld().catch((error: unknown) =>
+      this.options.onLoss(`the spool can't be written: ${error instanceof Error ? error.message : String(error)}`),
+    );
   }
 
   private file(name: string): string {
@@ -105,11 +113,33 @@ export class SpooledPublisher {
           await writeFile(`${this.file(name)}.tmp`, text, { mode: 0o600 });
           await rename(`${this.file(name)}.tmp`, this.file(name));
         } catch (error) {
-          this.spooled = this.spooled.filter((other) => other !== name);
-          this.spooledBytes -= Buffer.byteLength(text);
-          this.options.onLoss(`${this.file(name)} can't be written: ${error instanceof Error ? error.message : String(error)}`);
+          this.hold(name, text, error instanceof Error ? error.message : String(error));
         }
       });
+    }
+  }
+
+  private hold(name: string, text: string, reason: string): void {
+    if (this.heldBytes + text.length <= heldLimitBytes) {
+      this.held.set(name, text);
+      this.heldBytes += text.length;
+      return;
+    }
+    this.spooled = this.spooled.filter((other) => other !== name);
+    this.spooledBytes -= Buffer.byteLength(text);
+    this.options.onLoss(`${this.file(name)} can't be written: ${reason}`);
+  }
+
+  private release(name: string): void {
+    this.heldBytes -= this.held.get(name)?.length ?? 0;
+    this.held.delete(name);
+  }
+
+  /** With room on the disk again, what was held there is as safe as the rest. */
+  private async writeHeld(): Promise<void> {
+    for (const [name, text] of this.held) {
+      await writeFile(this.file(name), text, { mode: 0o600 });
+      this.release(name);
     }
   }
 
@@ -119,9 +149,10 @@ export class SpooledPublisher {
       if (name !== undefined) {
         await this.writing;
         if (this.spooled[0] !== name) continue;
-        const text = await readFile(this.file(name), 'utf8');
+        const text = this.held.get(name) ?? (await readFile(this.file(name), 'utf8'));
         if (await this.send(JSON.parse(text) as Waiting)) {
           await rm(this.file(name), { force: true });
+          this.release(name);
           this.spooled.shift();
           this.spooledBytes -= Buffer.byteLength(text);
         }

@@ -33,6 +33,11 @@ export interface ResponderHealthDetails {
   readonly mode: 'enforce' | 'observe';
 }
 
+/** Every service, while nats-server takes no messages although it is there. */
+export interface BusHealthDetails {
+  readonly busStuckMs: number;
+}
+
 /** The body of `GET /health/ready`; HTTP status 200 when `status` is `healthy` or `degraded`, else 503. */
 export interface ServiceHealth {
   readonly status: 'starting' | 'healthy' | 'degraded' | 'down';

@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client';
 import { BUS, type Bus, BusExceptionFilter, connectBus, JetStreamStrategy, permissionsOf } from '@kuramori/bus';
 import { loadSettings, servicePort, type Settings, SettingsError } from '@kuramori/config';
 import { deadLetters, type ServiceName, streams } from '@kuramori/contracts';
+import type { BusHealthDetails } from '../health/health-details';
 import { HealthRegistry, type HealthReport } from '../health/health-registry';
 import { OpsModule } from '../health/ops.module';
 import { ServiceLogger } from '../log/service-logger';
@@ -195,7 +196,7 @@ class RunningService {
 }
 
 function busHealth(bus: Bus): HealthReport {
-  const { connected, consumers } = bus.figures();
+  const { connected, consumers, stuckMs } = bus.figures();
   const deadLetterCount = consumers.reduce((sum, consumer) => sum + consumer.deadLetters, 0);
   if (!connected) return { status: 'down', reason: 'no connection to the bus: is nats-server running?' };
   if (deadLetterCount > 0)
@@ -206,5 +207,11 @@ function busHealth(bus: Bus): HealthReport {
   const stuck = consumers.filter(({ problem }) => problem !== undefined);
   if (stuck.length > 0)
     return { status: 'degraded', reason: stuck.map(({ durable, problem }) => `${durable} takes no messages: ${problem ?? ''}`).join('; ') };
+  if (stuckMs > 0)
+    return {
+      status: 'degraded',
+      reason: 'nats-server takes no messages: is its disk full?',
+      details: { busStuckMs: Math.round(stuckMs) } satisfies BusHealthDetails,
+    };
   return { status: 'healthy' };
 }

@@ -59,6 +59,7 @@ const copyChunkBytes = 8 * 1024 * 1024;
 /** Threads seen lately and the process each belongs to: one small read saved per open. */
 const rememberedThreads = 4096;
 /** Saved states remembered; a forgotten one is copied again, which costs time but loses nothing. */
+const newbornMs = 5000;
 const rememberedStates = 500_000;
 
 /** Keeps content from before it is changed: answers each open once what stands there is copied. */
@@ -151,6 +152,8 @@ export class GuardThread {
   private save(fd: number): boolean {
     const stat = fstatSync(fd, { bigint: true });
     if (!stat.isFile()) return true;
+    // Just born and still empty: there is nothing in it to lose. Attackers make one such file for each that they encrypt.
+    if (stat.size === 0n && Date.now() - Number(stat.birthtimeMs) < newbornMs) return true;
     const state = `${stat.dev}:${stat.ino}:${stat.size}:${stat.ctimeNs}`;
     if (this.saved.has(state)) return true;
     const spool = this.spoolByDevice.get(String(stat.dev));
