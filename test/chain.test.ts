@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSy
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { launch, Mailbox, type Installation, type RunningProgram, waitFor } from '@kuramori/testing';
-import { attackScript, damage, everythingBack, incidentOver, innocentScript, install, secondUser } from './support';
+import { attackScript, everythingBack, incidentOver, innocentScript, install, secondUser } from './support';
 
 const attacks = ['openssl-encrypt-delete.sh', 'overwrite-in-place.py', 'encrypt-rename-note.py'];
 
@@ -74,7 +74,6 @@ describe.each(attacks)('an attack with %s', (script) => {
     const desk = await innocent.finish();
     await everythingBack(installation, before, ['Desk']);
 
-    expect(damage(installation, before, ['Desk'])).toEqual({ lost: [], changedMetadata: [], added: [] });
     expect(desk.logLines).toBe(desk.written);
     expect(desk.plan).toBe(`# Plan\n\nrevision ${desk.written}\n`);
     expect(innocent.writer.stderr()).toBe('');
@@ -101,7 +100,6 @@ describe.each(attacks)('an attack with %s', (script) => {
     expectKilled(script, await attack.ended);
     const incident = await incidentOver(installation);
     await everythingBack(installation, before);
-    expect(damage(installation, before)).toEqual({ lost: [], changedMetadata: [], added: [] });
     expect(incident.actor.user).toBe('nobody');
     expect(await installation.incidents()).toHaveLength(1);
   });
@@ -119,7 +117,6 @@ describe.each(attacks)('an attack with %s', (script) => {
     await attack.ended;
     await incidentOver(installation);
     await everythingBack(installation, before);
-    expect(damage(installation, before)).toEqual({ lost: [], changedMetadata: [], added: [] });
     expect(await installation.incidents()).toHaveLength(1);
   });
 });

@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Installation, launch, type RunningProgram } from '@kuramori/testing';
-import { attackScript, damage, incidentOver, install } from './support';
-import { waitFor } from '@kuramori/testing';
+import { attackScript, everythingBack, incidentOver, install } from './support';
 
 const installations: Installation[] = [];
 const programs: RunningProgram[] = [];
@@ -26,11 +25,7 @@ describe.each(['openssl-encrypt-delete.sh', 'overwrite-in-place.py', 'encrypt-re
       const incident = await incidentOver(installation, 90_000);
       expect(incident.actor.kind).toBe('unknown');
       expect(JSON.stringify(incident.actions)).toMatch(/not possible/u);
-      // What came late is put back by a second round.
-      await waitFor('every file as it was', 60_000, () => {
-        const { lost, changedMetadata, added } = damage(installation, before);
-        return lost.length + changedMetadata.length + added.length === 0;
-      });
+      await everythingBack(installation, before, [], 60_000);
       expect((await installation.incidents()).filter(({ severity }) => severity !== 'low')).toHaveLength(1);
     });
   },

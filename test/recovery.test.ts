@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Installation, launch, type RunningProgram, waitFor } from '@kuramori/testing';
-import { attackScript, damage, incidentOver, install } from './support';
+import { attackScript, damage, everythingBack, incidentOver, install } from './support';
 
 const installations: Installation[] = [];
 const programs: RunningProgram[] = [];
@@ -33,10 +33,7 @@ async function endsWell(scene: Awaited<ReturnType<typeof underAttack>>): Promise
 
 async function asBefore({ installation, before }: Pick<Awaited<ReturnType<typeof underAttack>>, 'installation' | 'before'>): Promise<void> {
   await incidentOver(installation, 90_000);
-  await waitFor('every file as it was', 30_000, () => {
-    const { lost, changedMetadata, added } = damage(installation, before);
-    return lost.length + changedMetadata.length + added.length === 0;
-  });
+  await everythingBack(installation, before);
   expect(await installation.incidents()).toHaveLength(1);
 }
 
@@ -91,10 +88,7 @@ async function onSmallDisk(
     await waitFor('the reserve', 20_000, () => existsSync(reserveFile(data)));
     await scene(data, installation, before);
   } finally {
-    for (const installation of installations.splice(0)) {
-      writeFileSync('/tmp/dbg-disk.log', installation.log);
-      await installation.dispose();
-    }
+    for (const installation of installations.splice(0)) await installation.dispose();
     shell('umount', data);
     rmSync(directory, { recursive: true });
   }

@@ -36,10 +36,34 @@ export function damage(installation: Installation, before: Manifest, ignore: rea
   return { lost: counted(difference.lost), changedMetadata: counted(difference.changedMetadata), added: counted(difference.added) };
 }
 
-/** Evidence that came late is undone in another round: waits for the last one. What is still missing then is named by the caller's own comparison. */
-export async function everythingBack(installation: Installation, before: Manifest, ignore: readonly string[] = []): Promise<void> {
-  await waitFor('every file as it was', 20_000, () => {
-    const { lost, changedMetadata, added } = damage(installation, before, ignore);
-    return lost.length + changedMetadata.length + added.length === 0;
-  }).catch(() => undefined);
+/**
+ * Waits until the share is as it was: evidence that came late is undone in another round.
+ * @throws Error naming every file that is not, with what the incident, the vault and the services say about them
+ */
+export async function everythingBack(installation: Installation, before: Manifest, ignore: readonly string[] = [], timeoutMs = 30_000): Promise<void> {
+  await installation.explained(async () => {
+    try {
+      await waitFor('every file as it was', timeoutMs, () => isUnharmed(damage(installation, before, ignore)));
+    } catch (error) {
+      throw new Error(await storyOf(installation, damage(installation, before, ignore)), { cause: error });
+    }
+  });
+}
+
+type Damage = ReturnType<typeof damage>;
+
+function isUnharmed({ lost, changedMetadata, added }: Damage): boolean {
+  return lost.length + changedMetadata.length + added.length === 0;
+}
+
+async function storyOf(installation: Installation, harm: Damage): Promise<string> {
+  const incidents = await installation.incidents();
+  const versions = await Promise.all(
+    harm.lost.slice(0, 3).map(async (name) => `${name}: ${(await installation.run('versions', path.join(installation.share, name))).stdout}`),
+  );
+  const actions = incidents.flatMap(({ id, state, files, actions: steps }) => [
+    `incident ${id} is ${state}, files ${JSON.stringify(files)}`,
+    ...steps.map(({ at, name, status, detail }) => `  ${at} ${name} ${status}: ${detail}`),
+  ]);
+  return ['the share is not as it was', JSON.stringify(harm, undefined, 2), ...actions, ...versions].join('\n');
 }

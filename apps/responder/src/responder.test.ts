@@ -273,6 +273,19 @@ describe.skipIf(process.platform !== 'linux')('what must not be done is not done
     expect(contain).toMatchObject({ status: 'failed', detail: expect.stringContaining('containment was not possible') as unknown });
   });
 
+  it('what a rescan found of an attack that is contained is undone too, and does not open it again', async () => {
+    const responder = await start();
+    const attacker = run('sleep', ['300']);
+    await responder.onVerdict(verdictOf({ actors: await actorsOf(control, attacker.pid) }));
+    expect(control.isAlive(attacker)).toBe(false);
+    await responder.onVerdict(verdictOf({ actors: [{ key: 'unknown', kind: 'unknown' }], groupKind: 'subtree', groupKey: '/srv/share/finance' }));
+    await expect.poll(() => neighbours.asked('vault.undo').at(-1), waitMs).toMatchObject({ below: ['/srv/share/finance'] });
+    await expect.poll(() => neighbours.events().at(-1), waitMs).toBe('closed');
+    const steps = neighbours.latest().actions.filter(({ name }) => name === 'contain');
+    expect(steps.map(({ status }) => status)).toEqual(['done', 'skipped']);
+    expect(neighbours.events().filter((event) => event === 'opened')).toHaveLength(1);
+  });
+
   it('a verdict about another server is not ours', async () => {
     const responder = await start();
     const namesake = run('sleep', ['300']);

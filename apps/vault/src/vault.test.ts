@@ -186,6 +186,27 @@ describe('a batch of facts', () => {
     expect(await here.vault.late.pendingFigures()).toMatchObject({ pending: 0 });
   });
 
+  it('from a rescan that came too late changes nothing: others told of it, or put it right', async () => {
+    const here = await scene({ 'plan.txt': text('plan'), 'gone.txt': text('gone') });
+    const rescan = { rescan: true, actor: 'unknown' };
+    rmSync(here.at('gone.txt'));
+    await here.tell(here.fact(alice, 'deleted', 'gone.txt'));
+    // What it found before that, and before plan.txt came back.
+    await here.tell(here.fact(alice, 'deleted', 'gone.txt', rescan), here.fact(alice, 'deleted', 'plan.txt', rescan));
+    const stale = here.fact(alice, 'modified', 'plan.txt', rescan);
+    await here.tell({ ...stale, ...(stale.stat === undefined ? {} : { stat: { ...stale.stat, size: 7, mtimeNs: '1' } }) });
+    const journal = await here.vault.core.database.read<{ actor: string }>('SELECT "actor" FROM "journal"');
+    expect(journal).toEqual([{ actor: alice.key }]);
+  });
+
+  it('a change of a file that the catalogue does not have is its beginning', async () => {
+    const here = await scene({ 'a.txt': text('a') });
+    writeFileSync(here.at('a.txt.enc'), randomBytes(3000));
+    await here.tell(here.fact(mallory, 'modified', 'a.txt.enc'));
+    expect(await here.undo()).toMatchObject({ quarantined: 1, unrecoverable: 0 });
+    expect(existsSync(here.at('a.txt.enc'))).toBe(false);
+  });
+
   it('survives a file that is gone when it comes to read it', async () => {
     const here = await scene();
     writeFileSync(here.at('short.txt'), 'x');
@@ -394,6 +415,25 @@ describe('a copy that the guard left', () => {
     expect(readdirSync(spool)).toEqual([]);
     expect(await here.undo()).toMatchObject({ restored: 1, unrecoverable: 0 });
     expect(readFileSync(here.at('plan.txt'), 'utf8')).toBe(text('plan'));
+  });
+});
+
+describe('a copy of a file that came into being', () => {
+  it('is not what was there before it, and a number that came back is not the file that had it', async () => {
+    const here = await scene({ 'plan.txt': text('plan') });
+    const spool = path.join(here.dataDir, 'guard-spool');
+    mkdirSync(spool);
+    writeFileSync(here.at('plan.txt.enc'), '');
+    writeFileSync(path.join(spool, 'ab.data'), '');
+    const born = here.fact(mallory, 'created', 'plan.txt.enc').stat;
+    writeFileSync(path.join(spool, 'ab.json'), JSON.stringify({ path: here.at('plan.txt.enc'), stat: born }));
+    // The filesystem gave the new file the number of one that the vault still takes to be there.
+    await here.vault.core.database.transaction((sql) => sql.query('UPDATE "file" SET "ino" = ?', [born?.ino]));
+    writeFileSync(here.at('plan.txt.enc'), randomBytes(3000));
+    const { changes } = await here.tell(here.fact(mallory, 'created', 'plan.txt.enc'));
+    expect(changes[0]).toMatchObject({ change: 'stored', after: { type: 'data' } });
+    expect(changes[0]).not.toHaveProperty('before');
+    expect(await here.vault.restore.versions(here.at('plan.txt'))).toHaveLength(1);
   });
 });
 

@@ -32,8 +32,7 @@ function run(story: Story, judge = engine()): Run {
 const bash = process(100, '/usr/bin/bash');
 const python = process(200, '/usr/bin/python3');
 
-function opensslLoop(count: number, script: Actor = bash): Story {
-  const story = new Story();
+function opensslLoop(count: number, script: Actor = bash, story = new Story()): Story {
   for (let index = 0; index < count; index += 1) {
     const openssl = process(1000 + index * 2, '/usr/bin/openssl', [script]);
     const rm = process(1001 + index * 2, '/usr/bin/rm', [script]);
@@ -234,19 +233,131 @@ describe('verdicts', () => {
     expect(run(twice).verdicts.map(({ id }) => id)).toEqual(once);
   });
 
-  it('two attacks of different jobs are two', () => {
+  it('two attacks of different users at once are two', () => {
     const other = process(150, '/usr/bin/bash', [], 'bob');
     const story = opensslLoop(10);
-    for (const message of opensslLoop(10, other).messages) {
-      if ('batch' in message) {
-        const batch = structuredClone(message.batch);
-        for (const fact of batch.facts) Object.assign(fact, { id: `x${fact.id}`, path: fact.path.replace('/d', '/e') });
-        for (const actor of batch.actors) Object.assign(actor, { key: `${actor.key}9`, user: 'bob' });
-        for (const fact of batch.facts) fact.actor = `${fact.actor}9`;
-        story.messages.push({ batch });
+    const gpg = process(2000, '/usr/bin/gpg', [other], 'bob');
+    for (let index = 40; index < 50; index += 1) story.create(gpg, `${file(index)}.gpg`, salted()).remove(gpg, file(index), docx);
+    const { attacks } = run(story);
+    expect(new Set(attacks.map(({ attackId }) => attackId)).size).toBe(2);
+  });
+
+  describe('when Kuramori has put the files of an attack back', () => {
+    const kuramori: Actor = { ...process(50, '/opt/kuramori/node'), own: true };
+    const putBack = (story: Story, from: number, to: number) => {
+      for (let index = from; index < to; index += 1)
+        story.step({ by: kuramori, origin: 'kuramori', operation: 'modified', path: file(index), written: true, content: docx });
+      return story;
+    };
+    const overwriteAll = (story: Story, by: Actor, from: number, to: number) => {
+      for (let index = from; index < to; index += 1) story.overwrite(by, file(index), docx, random());
+      return story;
+    };
+    const groupsOf = (story: Story) => run(story).attacks.map(({ attackId, groupKey }) => `${attackId} ${groupKey}`);
+
+    it('the next attack from the same session is another one, and what started both is not named', () => {
+      const session = process(90, '/usr/bin/bash');
+      const first = process(201, '/usr/bin/python3', [session]);
+      const script = process(300, '/usr/bin/bash', [session]);
+      const story = putBack(overwriteAll(new Story(), first, 0, 10), 0, 10).wait(5000);
+      for (let index = 20; index < 30; index += 1) {
+        story.create(process(400 + index, '/usr/bin/openssl', [script, session]), `${file(index)}.enc`, salted());
+        story.remove(process(500 + index, '/usr/bin/rm', [script, session]), file(index), docx);
       }
-    }
-    expect(new Set(run(story).attacks.map(({ attackId }) => attackId)).size).toBeGreaterThanOrEqual(1);
+      const ids = new Set(run(story).attacks.map(({ attackId }) => attackId));
+      expect(ids.size).toBe(2);
+      expect(new Set(groupsOf(story).map((group) => group.split(' ')[1]))).toEqual(new Set([first.key, script.key]));
+    });
+
+    it('the same program started again by the same user is another attack', () => {
+      const story = putBack(overwriteAll(new Story(), process(201, '/usr/bin/python3'), 0, 10), 0, 10).wait(5000);
+      overwriteAll(story, process(202, '/usr/bin/python3'), 0, 10);
+      expect(new Set(run(story).attacks.map(({ attackId }) => attackId)).size).toBe(2);
+    });
+
+    it('whoever was at it before, without a common parent, still belongs to it', () => {
+      const late = process(202, '/usr/bin/python3');
+      const story = overwriteAll(new Story(), process(201, '/usr/bin/python3'), 0, 10).overwrite(late, file(30), docx, random());
+      overwriteAll(putBack(story, 0, 10).wait(5000), late, 31, 33);
+      const { attacks } = run(story);
+      expect(new Set(attacks.map(({ attackId }) => attackId)).size).toBe(1);
+      expect(attacks.flatMap(({ members }) => members).some(({ actor }) => actor.key === late.key)).toBe(true);
+    });
+
+    it('an attacker that could not be stopped and goes on is the same attack', () => {
+      const attacker = process(201, '/usr/bin/python3');
+      const story = putBack(overwriteAll(new Story(), attacker, 0, 10), 0, 10).wait(5000);
+      overwriteAll(story, attacker, 0, 20).tick(5000);
+      const { attacks } = run(story);
+      expect(new Set(attacks.map(({ attackId }) => attackId)).size).toBe(1);
+      expect(attacks.length).toBeGreaterThan(1);
+    });
+
+    it('a restart of the detector changes nothing of that', () => {
+      const story = putBack(overwriteAll(new Story(), process(201, '/usr/bin/python3'), 0, 10), 0, 10).wait(5000);
+      const before = run(story).verdicts;
+      overwriteAll(story, process(202, '/usr/bin/python3'), 0, 10);
+      const restarted = engine();
+      restarted.recall(before);
+      const spokenAfterwards = new Set(run(story, restarted).attacks.map(({ attackId }) => attackId));
+      expect(spokenAfterwards.size).toBe(1);
+      expect(spokenAfterwards).not.toContain(before.find(({ level }) => level === 'attack')?.attackId);
+    });
+  });
+
+  describe('when nobody watched for a moment (a rescan found it)', () => {
+    const nobody: Actor = { key: 'unknown', kind: 'unknown' };
+    const attackIds = (story: Story) => new Set(run(story).attacks.map(({ attackId }) => attackId));
+    const membersOf = (story: Story) => new Set(run(story).attacks.flatMap(({ members }) => members.map(({ actor }) => actor.key)));
+
+    it('one file more belongs to the attack under way, and is bounded by its directory', () => {
+      const story = opensslLoop(10).step({
+        by: nobody,
+        operation: 'created',
+        path: `${file(20)}.enc`,
+        written: true,
+        rescan: true,
+        content: salted(),
+      });
+      story.remove(nobody, file(20), docx);
+      expect(attackIds(story).size).toBe(1);
+      const unseen = run(story).attacks.find(({ members }) => members.some(({ actor }) => actor.kind === 'unknown'));
+      expect(unseen).toMatchObject({ groupKind: 'subtree', groupKey: `${root}/d2` });
+      expect(unseen?.members).toMatchObject([{ actionable: true }]);
+    });
+
+    it('a copy beside its original, which the attacker had not deleted yet, belongs to it too', () => {
+      const story = opensslLoop(10).step({
+        by: nobody,
+        operation: 'created',
+        path: `${file(20)}.enc`,
+        written: true,
+        rescan: true,
+        content: salted(),
+      });
+      expect(membersOf(story)).toContain('unknown');
+    });
+
+    it('is one attack also when the rescan was faster than the attacker who goes on', () => {
+      const story = new Story();
+      for (let index = 20; index < 40; index += 1) story.create(nobody, `${file(index)}.enc`, salted()).remove(nobody, file(index), docx);
+      opensslLoop(10, bash, story);
+      expect(attackIds(story).size).toBe(1);
+      expect(membersOf(story)).toEqual(new Set([...membersOf(opensslLoop(10)), 'unknown']));
+    });
+
+    it('work that was done meanwhile is none of it', () => {
+      const story = opensslLoop(10).step({
+        by: nobody,
+        operation: 'created',
+        path: `${root}/d1/new.docx`,
+        written: true,
+        rescan: true,
+        content: docx,
+      });
+      story.overwrite(nobody, file(30), docx, docx, turned(0, 0.1, 0.9));
+      expect(membersOf(story)).not.toContain('unknown');
+    });
   });
 
   it('never throws, whatever the facts', () => {

@@ -37,6 +37,8 @@ const promptUpdates = 32;
 const updateEveryMs = 250;
 /** Quiet for this long, an attack has come to rest for now: what was seen since the last word is told, so that nothing of it stays undone. */
 const restMs = 1000;
+/** Whoever began before the first files were put back, or this soon after, is taken for one of those who were answered. */
+const answerGraceMs = 1000;
 /** Descriptions of actors, at most some KiB each. */
 const rememberedActors = 20_000;
 const rememberedWatchers = 64;
@@ -82,7 +84,11 @@ export class DetectionEngine {
         .slice(0, 32);
     this.episodes = new Episodes(hash);
     this.writer = new VerdictWriter(options.host, hash);
-    this.ledger = new FileLedger(new Set(options.canaries ?? []), (file) => this.onCase(file));
+    this.ledger = new FileLedger(
+      new Set(options.canaries ?? []),
+      (file) => this.onCase(file),
+      (file, atMs) => this.onRestored(file, atMs),
+    );
   }
 
   /** In order; a batch that came before is passed over. */
@@ -222,6 +228,28 @@ export class DetectionEngine {
     file.groups = this.board.settle(file.id, file.path, file.findings, groupsOf, file.groups);
   }
 
+  /**
+   * Kuramori put a file back: the attack it belonged to is answered. What was answered no longer speaks against those around it: a login, a user or a runner of jobs
+   * from which another attack comes later is not the attacker for that.
+   */
+  private onRestored(file: FileCase, atMs: number): void {
+    const counted = new Set(file.groups.map(({ id }) => id));
+    const kept = new Set<string>();
+    for (const key of new Set(file.findings.flatMap(({ actors }) => actors))) {
+      const { doer, trees, wide } = this.knownDoer(key);
+      const partOf = ({ level, group, announced }: Episode) => level === 'attack' && (counted.has(group.id) || announced.has(key));
+      const attack = this.episodes.running(doer.job, atMs, partOf);
+      if (attack === undefined) continue;
+      attack.answeredAtMs = Math.max(attack.answeredAtMs ?? 0, atMs);
+      const isNamed = ({ id }: GroupRef) => id === attack.group.id;
+      const upToNamed = wide.some(isNamed) ? trees : trees.slice(0, 1 + Math.max(0, trees.findIndex(isNamed)));
+      for (const { id } of [...upToNamed, ...wide.filter(isNamed)]) kept.add(id);
+    }
+    if (kept.size === 0) return;
+    for (const group of file.groups) if (!kept.has(group.id)) group.take(file.id);
+    file.groups = file.groups.filter(({ id }) => kept.has(id));
+  }
+
   /** By the key of a doer: an actor's, or `unknown:<root>`. */
   private knownDoer(key: string): KnownActor {
     return key.startsWith('unknown:') ? this.known('unknown', key.slice('unknown:'.length)) : this.known(key, '');
@@ -246,7 +274,7 @@ export class DetectionEngine {
     const kin = this.kinOf(known, own, atMs);
     // While an attack is under way, whatever speaks against changes that nobody was seen making is enough to undo them with it.
     const crossing = this.nearest(known, (group, ref) => group.crosses(this.line(ref))) ?? (kin !== undefined && isNobody(known) ? own : undefined);
-    const running = this.episodes.running(known.doer.job, atMs) ?? this.joinable(known, own, atMs);
+    const running = this.episodes.running(known.doer.job, atMs, (episode) => this.belongs(episode, known, own)) ?? this.joinable(known, own, atMs);
     if (crossing !== undefined) {
       const episode =
         running?.level === 'attack' || kin === undefined
@@ -261,6 +289,12 @@ export class DetectionEngine {
       return running;
     }
     return this.placeInWideGroup(known, atMs) ?? this.suspect(known, running, atMs);
+  }
+
+  /** Whether evidence against an actor is part of an episode, or of another one that began after this one had been answered. */
+  private belongs({ level, group, announced, waiting, answeredAtMs }: Episode, { doer, trees, wide }: KnownActor, own: Group): boolean {
+    if (level !== 'attack' || answeredAtMs === undefined || own.firstAtMs <= answeredAtMs + answerGraceMs) return true;
+    return announced.has(doer.key) || waiting.has(doer.key) || [...trees, ...wide].some(({ id }) => id === group.id);
   }
 
   private placeInWideGroup(known: KnownActor, atMs: number): Episode | undefined {
@@ -334,7 +368,7 @@ export class DetectionEngine {
   private joinable(known: KnownActor, own: Group, atMs: number): Episode | undefined {
     if (own.score < ownEvidenceLine) return undefined;
     const sibling = this.episodes.attackOfProgram(known.program, atMs);
-    if (sibling !== undefined) return sibling;
+    if (sibling !== undefined && this.belongs(sibling, known, own)) return sibling;
     for (const { id, kind, key } of known.wide) {
       const episode = this.episodes.running(wideJob(kind, key), atMs);
       if (episode?.level === 'attack' && episode.group.id === id) return episode;

@@ -26,28 +26,34 @@ export interface Episode {
   directory: string;
   /** Since when its score is worth a warning. */
   warningSinceMs: number | undefined;
+  /** When Kuramori last put back a file that it had harmed. */
+  answeredAtMs: number | undefined;
 }
 
 /** Without new evidence for this long an attack is over; what comes later is another one. */
 export const attackQuietMs = 10 * 60_000;
 /** Jobs with evidence; those of long ago are over. */
 const rememberedEpisodes = 20_000;
+/** Attacks of one job that run at once: each was answered, and another began. */
+const episodesPerJob = 8;
 
 export class Episodes {
-  private readonly byJob = new BoundedMap<string, Episode>(rememberedEpisodes);
+  /** Newest first. */
+  private readonly byJob = new BoundedMap<string, readonly Episode[]>(rememberedEpisodes);
   private readonly ordinals = new BoundedMap<string, number>(rememberedEpisodes);
   /** Running attacks by user and program: workers of one attack that share no parent. */
   private readonly byProgram = new BoundedMap<string, Episode>(1000);
 
   constructor(private readonly hash: (...parts: readonly string[]) => string) {}
 
-  /** The episode of a job that still runs at a moment. */
-  running(job: string, atMs: number): Episode | undefined {
-    return alive(this.byJob.get(job), atMs);
+  /** The newest episode of a job that still runs at a moment and that `belongs` takes for one's own. */
+  running(job: string, atMs: number, belongs: (episode: Episode) => boolean = () => true): Episode | undefined {
+    return this.byJob.get(job)?.find((episode) => isAlive(episode, atMs) && belongs(episode));
   }
 
   attackOfProgram(program: string, atMs: number): Episode | undefined {
-    return program === '' ? undefined : alive(this.byProgram.get(program), atMs);
+    const episode = program === '' ? undefined : this.byProgram.get(program);
+    return episode !== undefined && isAlive(episode, atMs) ? episode : undefined;
   }
 
   noteProgram(program: string, episode: Episode): void {
@@ -68,20 +74,21 @@ export class Episodes {
 
   /** Attacks of known actors that still run at a moment, in the order in which they began. */
   runningAttacks(atMs: number): Episode[] {
-    return [...new Set(this.byJob.values())].filter(
-      (episode) => episode.level === 'attack' && !isUnseen(episode) && alive(episode, atMs) !== undefined,
+    return [...new Set([...this.byJob.values()].flat())].filter(
+      (episode) => episode.level === 'attack' && !isUnseen(episode) && isAlive(episode, atMs),
     );
   }
 
   /** Another job takes part in it. */
   join(job: string, episode: Episode): void {
-    this.byJob.set(job, episode);
+    const others = (this.byJob.get(job) ?? []).filter((other) => other !== episode);
+    this.byJob.set(job, [episode, ...others].slice(0, episodesPerJob));
   }
 
   /** What was said before a restart is not said again, and an attack under way keeps its id. */
   recall(verdict: Verdict, job: string): Episode {
-    const known = this.byJob.get(job);
-    const episode = known?.id === verdict.attackId ? known : this.add(job, (this.ordinals.get(job) ?? 0) + 1, verdict.attackId, verdict.atMs);
+    const known = this.byJob.get(job)?.find(({ id }) => id === verdict.attackId);
+    const episode = known ?? this.add(job, (this.ordinals.get(job) ?? 0) + 1, verdict.attackId, verdict.atMs);
     if (rank(verdict.level) >= rank(episode.level)) {
       episode.level = verdict.level;
       episode.group = { id: groupId(verdict.groupKind, verdict.groupKey), kind: verdict.groupKind, key: verdict.groupKey };
@@ -115,9 +122,10 @@ export class Episodes {
       recalledFiles: 0,
       directory: '',
       warningSinceMs: undefined,
+      answeredAtMs: undefined,
     };
     this.ordinals.set(job, ordinal);
-    this.byJob.set(job, episode);
+    this.join(job, episode);
     return episode;
   }
 }
@@ -131,8 +139,8 @@ function filesOf(members: readonly Pick<VerdictMember, 'files'>[]): number {
   return members.reduce((sum, { files }) => sum + files, 0);
 }
 
-function alive(episode: Episode | undefined, atMs: number): Episode | undefined {
-  return episode !== undefined && atMs - episode.lastAtMs <= attackQuietMs ? episode : undefined;
+function isAlive({ lastAtMs }: Episode, atMs: number): boolean {
+  return atMs - lastAtMs <= attackQuietMs;
 }
 
 export function rank(level: Episode['level']): number {

@@ -60,10 +60,11 @@ export class FileLedger {
   private order = 0;
   private nextCase = 1;
 
-  /** `changed` is called for every case about which more or less is known than before. */
+  /** `changed` is called for every case about which more or less is known than before, `restored` for one that Kuramori has put right. */
   constructor(
     private readonly canaries: ReadonlySet<string>,
     private readonly changed: (file: FileCase) => void,
+    private readonly restored: (file: FileCase, atMs: number) => void,
   ) {
     this.cases = new BoundedMap(rememberedCases, (file) => this.unindexLost(file));
   }
@@ -90,7 +91,11 @@ export class FileLedger {
     for (const path of fact.oldPath === undefined ? [fact.path] : [fact.path, fact.oldPath]) {
       this.contents.delete(path);
       this.made.delete(path);
-      this.close(this.originOf(path));
+      const file = this.cases.get(this.originOf(path));
+      if (file !== undefined) {
+        this.restored(file, fact.atMs);
+        this.drop(file);
+      }
       this.origins.delete(path);
     }
   }
@@ -414,11 +419,6 @@ export class FileLedger {
   }
 
   /** Its evidence stays with whom it is against; what comes next is another case. */
-  private close(path: string): void {
-    const file = this.cases.get(path);
-    if (file !== undefined) this.drop(file);
-  }
-
   private drop(file: FileCase): void {
     this.cases.delete(file.path);
     this.unindexLost(file);

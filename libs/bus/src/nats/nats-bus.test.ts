@@ -129,6 +129,31 @@ describe('the NATS bus', () => {
     expect(got).toEqual([0, 1, 2, 3, 4].map((index) => ({ index })));
   });
 
+  it('holds in memory what neither bus nor disk takes', async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-spool-'));
+    const losses: string[] = [];
+    const got: object[] = [];
+    let away = true;
+    const bus = {
+      publish: (_subject: string, message: object) => {
+        if (away) return Promise.reject(new Error('away'));
+        got.push(message);
+        return Promise.resolve({ streamSequence: got.length, duplicate: false });
+      },
+    };
+    const publisher = new SpooledPublisher({ bus, subject: 's', directory, limitBytes: 1_000_000, onLoss: (reason) => losses.push(reason) });
+    await publisher.start();
+    // No file can be made in it any more, as on a full disk.
+    rmSync(directory, { recursive: true });
+    for (let index = 0; index < 200; index += 1) publisher.publish({ index }, `m${index}`);
+    expect(await publisher.flushed(100)).toBe(false);
+    away = false;
+    expect(await publisher.flushed(10_000)).toBe(true);
+    await publisher.stop();
+    expect(got).toEqual(Array.from({ length: 200 }, (_nothing, index) => ({ index })));
+    expect(losses).toEqual([]);
+  });
+
   it('says what is lost when the spool is full', async () => {
     const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-spool-'));
     const losses: string[] = [];
