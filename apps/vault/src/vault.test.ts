@@ -199,6 +199,34 @@ describe('a batch of facts', () => {
     expect(journal).toEqual([{ actor: alice.key }]);
   });
 
+  it('from a rescan that began before the baseline had a file does not make its content of now the beginning', async () => {
+    const here = await scene({ 'plan.txt': text('plan') });
+    // The rescan missed it in the catalogue; by the time it looked into it, the attacker had been there.
+    const encrypted = randomBytes(3000);
+    const attack = here.fact(mallory, 'modified', 'plan.txt');
+    writeFileSync(here.at('plan.txt'), encrypted);
+    const stale = here.fact(alice, 'created', 'plan.txt', { rescan: true, actor: 'unknown' });
+    await here.tell(stale);
+    await here.tell({ ...attack, ...(stale.stat === undefined ? {} : { stat: stale.stat }) });
+    expect(await here.undo()).toMatchObject({ restored: 1, unrecoverable: 0 });
+    expect(readFileSync(here.at('plan.txt'), 'utf8')).toBe(text('plan'));
+  });
+
+  it('content that was read after two had written it belongs to the later one', async () => {
+    const here = await scene({ 'plan.txt': text('plan') });
+    writeFileSync(here.at('plan.txt'), text('plan, by alice'));
+    const byAlice = here.fact(alice, 'modified', 'plan.txt');
+    writeFileSync(here.at('plan.txt'), randomBytes(3000));
+    const byMallory = here.fact(mallory, 'modified', 'plan.txt');
+    // The watcher looked at it for alice's fact when mallory had been there already.
+    await here.tell({ ...byAlice, ...(byMallory.stat === undefined ? {} : { stat: byMallory.stat }) });
+    const { changes } = await here.tell(byMallory);
+    expect(changes).toMatchObject([{ change: 'stored', actor: mallory.key, before: { type: 'text' }, after: { type: 'data' } }]);
+    // What alice wrote was never kept; what stood there before is, and the report says that it is not the newest.
+    expect(await here.undo()).toMatchObject({ conflicts: 1, unrecoverable: 0 });
+    expect(readFileSync(here.at('plan.txt'), 'utf8')).toBe(text('plan'));
+  });
+
   it('a change of a file that the catalogue does not have is its beginning', async () => {
     const here = await scene({ 'a.txt': text('a') });
     writeFileSync(here.at('a.txt.enc'), randomBytes(3000));

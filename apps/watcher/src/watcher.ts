@@ -1,6 +1,6 @@
 import type { Change } from './coalesce/coalescer';
 import { Coalescer } from './coalesce/coalescer';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { type Dirent, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Bus, callCommand, SpooledPublisher } from '@kuramori/bus';
@@ -41,7 +41,7 @@ const samplerThreads = 2;
 const quietMs = 30;
 const quietAtMostMs = 300;
 const settleAtMostMs = 1000;
-const guardPollMs = 250;
+const baselinePollMs = 250;
 
 /** The whole watcher without its transport: the sensor's events go in, batches of facts come out, in order. */
 export class Watcher {
@@ -83,7 +83,11 @@ export class Watcher {
         if (!reply.ok) throw new Error(reply.error ?? 'the vault did not answer');
         return reply.result;
       },
-      report: (changes) => this.facts.add(changes, true),
+      isComplete: () => this.baselineDone(),
+      report: async (differences) => {
+        this.facts.addDifferences(differences);
+        while (this.facts.queuedDifferences > 0 && !this.stopped) await delay(duePollMs);
+      },
     });
   }
 
@@ -101,7 +105,7 @@ export class Watcher {
     for (const timer of this.timers) timer.unref();
     // What happened while nobody watched.
     this.rescan();
-    if (this.guard !== undefined) void this.endGuardAfterBaseline();
+    void this.afterBaseline();
   }
 
   announce(changes: readonly AnnouncedChange[]): number {
@@ -199,14 +203,18 @@ export class Watcher {
   }
 
   private contentsOf(directory: Change): Change[] {
-    const found: Change[] = [];
-    if (!existsSync(fsPath(directory.path))) return found;
-    for (const entry of readdirSync(fsPath(directory.path), { withFileTypes: true, encoding: 'buffer' })) {
+    let entries: Dirent<Buffer>[];
+    try {
+      entries = readdirSync(fsPath(directory.path), { withFileTypes: true, encoding: 'buffer' });
+    } catch {
+      // Moved on or removed by now: that is told by an event of its own.
+      return [];
+    }
+    return entries.flatMap((entry) => {
       const child = `${directory.path}/${pathFromBytes(entry.name)}`;
       const change: Change = { ...directory, path: child, kind: entry.isDirectory() ? 'directory' : 'file', written: entry.isFile() };
-      found.push(change, ...(entry.isDirectory() ? this.contentsOf(change) : []));
-    }
-    return found;
+      return [change, ...(entry.isDirectory() ? this.contentsOf(change) : [])];
+    });
   }
 
   private lost(reason: string): void {
@@ -278,9 +286,15 @@ export class Watcher {
     return (reply?.result as { done?: boolean } | undefined)?.done === true;
   }
 
-  private async endGuardAfterBaseline(): Promise<void> {
-    while (!this.stopped && !(await this.baselineDone())) await delay(guardPollMs, undefined, { ref: false });
-    await this.guard?.stop();
-    if (!this.stopped && !this.guardState.startsWith('failed')) this.guardState = 'off: the baseline is done';
+  /** Once everything is in the vault nobody need wait any more, and what the catalogue lacks is new. */
+  private async afterBaseline(): Promise<void> {
+    if (await this.baselineDone()) return;
+    while (!this.stopped && !(await this.baselineDone())) await delay(baselinePollMs, undefined, { ref: false });
+    if (this.stopped) return;
+    if (this.guard !== undefined) {
+      await this.guard.stop();
+      if (!this.guardState.startsWith('failed')) this.guardState = 'off: the baseline is done';
+    }
+    this.rescan();
   }
 }

@@ -24,6 +24,9 @@ export class AnnouncedChange {
   sha256?: string;
 }
 
+/** What Kuramori writes beside a file before it renames it into place bears such a name: no news, wherever it is seen. */
+export const restorePrefix = '.kuramori-restore-';
+
 /** `watcher.announce`: sent by the vault before a restore or a move into quarantine. Reply result: `{accepted: number}`. */
 export class AnnounceCommand {
   @IsArray()

@@ -1,3 +1,4 @@
+export * from './file-stat';
 export * from './own-processes';
 export * from './path-text';
 export * from './process-control';

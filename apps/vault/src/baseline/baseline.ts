@@ -1,8 +1,9 @@
 import { type BigIntStats, lstatSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fsPath, pathFromBytes } from '@kuramori/platform';
-import { kindOf, toFileStat } from '../capture/file-state';
+import { restorePrefix } from '@kuramori/contracts';
+import { fsPath, pathFromBytes, toFileStat } from '@kuramori/platform';
+import { kindOf } from '../capture/file-state';
 import type { Capture } from '../capture/capture';
 import type { VaultCore } from '../core';
 import { baselineAuthor } from '../facts/apply-facts';
@@ -292,8 +293,6 @@ export class Baseline {
 }
 
 /** The vault's own temporary files, should a crash have left one. */
-export const restorePrefix = '.kuramori-restore-';
-
 function ownTemporary(name: Buffer): boolean {
   return name.toString('latin1').startsWith(restorePrefix);
 }

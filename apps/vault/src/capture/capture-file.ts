@@ -2,12 +2,12 @@ import { createHash, hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { compareContents, type ContentWindow, describeContent, planComparison, planSample, type WindowPlan } from '@kuramori/content';
 import type { ContentFeatures } from '@kuramori/contracts';
-import { fsPath, pathToBytes } from '@kuramori/platform';
+import { fsPath, pathToBytes, toFileStat } from '@kuramori/platform';
 import type { ChunkStore, StoredChunk } from '../store/chunk-store';
 import { StoreFullError } from '../store/chunk-store';
 import { chunkBytes, type ContentRef, readWindows } from '../store/content';
 import type { Capture, CaptureRequest, DescribeRequest, Observation } from './capture';
-import { sameState, toFileStat } from './file-state';
+import { sameState } from './file-state';
 
 const attempts = 3;
 /** Reading must not change the access time: backup tools and users look at it. Refused to those who don't own the file; then without. */

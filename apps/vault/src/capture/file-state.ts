@@ -1,19 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import type { EntryKind, FileStat } from '@kuramori/contracts';
-
-export function toFileStat(stat: BigIntStats): FileStat {
-  return {
-    dev: String(stat.dev),
-    ino: String(stat.ino),
-    size: Number(stat.size),
-    mtimeNs: String(stat.mtimeNs),
-    ctimeNs: String(stat.ctimeNs),
-    mode: Number(stat.mode),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    nlink: Number(stat.nlink),
-  };
-}
+import type { EntryKind } from '@kuramori/contracts';
 
 /** Nothing touched the content between the two looks, as far as the clock of the filesystem can tell. */
 export function sameState(a: BigIntStats, b: BigIntStats): boolean {

@@ -1,4 +1,4 @@
-import type { Actor, ContentFeatures, FileFact, FileStat, ObservedChange } from '@kuramori/contracts';
+import { type Actor, type ContentFeatures, type FileFact, type FileStat, type ObservedChange, unknownActor } from '@kuramori/contracts';
 import type { Capture, Captured } from '../capture/capture';
 import { type FileRow, type JournalRow, metadataOf, type VersionRow } from '../catalogue/rows';
 import { type Author, sameFileState, sameInode, type WorkingSet } from './working-set';
@@ -76,11 +76,12 @@ class FactApplier {
     const replaced = known !== undefined && !same ? this.replace(fact, known) : undefined;
     const isNew = known === undefined || !same;
     const row = same ? known : this.set.add(fact.path, fact.kind, stat);
-    // Came into being with this fact, also when the baseline saw it first.
-    const created = fact.operation === 'created' || replaced !== undefined || (known === undefined && this.isComplete(fact.path));
+    // Came into being with this fact, also when the baseline saw it first. To a rescan everything is new that the catalogue did not have when it asked.
+    const cameNow = fact.operation === 'created' && !(fact.rescan === true && same);
+    const created = cameNow || replaced !== undefined || (known === undefined && this.isComplete(fact.path));
     const before = isNew ? undefined : row;
     const current = isNew ? undefined : this.set.currentVersion(row);
-    const early = current?.actor === baselineAuthor.key && current.atMs >= fact.atMs ? current : undefined;
+    const early = current !== undefined && holdsWriteOf(current, row, fact) ? current : undefined;
     const last = early === undefined ? current : this.set.versionsOf(row).find((version) => version.atMs < early.atMs && version.id !== early.id);
     const entry = this.enter({ ...fact, operation: created ? 'created' : 'modified' }, row, {
       fromVersion: created ? null : (last?.id ?? null),
@@ -103,6 +104,7 @@ class FactApplier {
   private claim(row: FileRow, version: VersionRow, fact: FileFact): void {
     if (fact.stat !== undefined && !sameFileState(row, fact.stat)) return;
     this.set.attribute(version, this.context.author(fact.actor));
+    this.set.disown(version.id, unknownActor.key);
   }
 
   private applyDelete(fact: FileFact): void {
@@ -317,6 +319,15 @@ class FactApplier {
     this.set.journal.push(entry);
     return entry;
   }
+}
+
+/**
+ * Whether a version of a file holds what a fact's actor wrote although it was taken for somebody else's: it was read after that write had been seen, and nothing has
+ * changed since. The baseline's versions are nobody's.
+ */
+export function holdsWriteOf(version: VersionRow, row: FileRow, fact: FileFact): boolean {
+  if (version.atMs < fact.atMs || version.actor === fact.actor) return false;
+  return version.actor === baselineAuthor.key || (row.version === version.id && fact.stat !== undefined && sameFileState(row, fact.stat));
 }
 
 /** Whether what the catalogue has at a path is what stands there; taken for granted where one of the two is not known. */

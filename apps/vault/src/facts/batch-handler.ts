@@ -8,7 +8,7 @@ import { filesAt, versionsOf } from '../catalogue/catalogue';
 import { chunkNames, type FileRow, type VersionRow } from '../catalogue/rows';
 import type { VaultCore } from '../core';
 import { isDiskFull } from '../store/disk-full';
-import { actorInWords, applyFacts, baselineAuthor, isSameFile } from './apply-facts';
+import { actorInWords, applyFacts, holdsWriteOf, isSameFile } from './apply-facts';
 import { planCaptures, type PlannedCapture } from './plan-captures';
 import { type Author, pathsOf, WorkingSet } from './working-set';
 
@@ -207,11 +207,11 @@ export class BatchHandler {
     const row = pathBefore === undefined ? undefined : rowAt(rows, pathBefore, facts);
     const fact = facts[index];
     const all = row === undefined ? undefined : versions.get(row.id);
-    // What the baseline read after the change is not what was there before.
-    const isOwnRead = ({ actor, atMs }: VersionRow) => actor === baselineAuthor.key && fact !== undefined && atMs >= fact.atMs;
+    // What was read after the change is not what was there before.
+    const isBefore = (version: VersionRow) => row === undefined || fact === undefined || !holdsWriteOf(version, row, fact);
     // A file that came into being with this change was nothing before, even if the baseline or the guard has seen its beginnings.
-    const isNew = fact?.operation === 'created' && row !== undefined && isSameFile(row, fact.stat);
-    const before = isNew ? undefined : cleanVersion(all?.filter((version) => !isOwnRead(version)));
+    const isNew = fact?.operation === 'created' && fact.rescan !== true && row !== undefined && isSameFile(row, fact.stat);
+    const before = isNew ? undefined : cleanVersion(all?.filter(isBefore));
     return {
       path,
       keep: !low && this.core.kept(path),

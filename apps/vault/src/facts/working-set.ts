@@ -33,6 +33,7 @@ export class WorkingSet {
   private readonly renumbered: { fileId: number; by: number }[] = [];
   private readonly contents: ContentRow[] = [];
   private readonly settledEntries: { id: number; version: number }[] = [];
+  private readonly disowned: { version: number; nobody: string }[] = [];
   private readonly grown = new Set<string>();
 
   constructor(
@@ -218,6 +219,16 @@ export class WorkingSet {
     this.changedVersions.set(version.id, version);
   }
 
+  /** Entries that led to a version turn out not to have: what they wrote was overwritten before it was read. An entry by nobody only told of the same change. */
+  disown(version: number, nobody: string): void {
+    for (const entry of this.journal) {
+      if (entry.toVersion !== version) continue;
+      if (entry.actor === nobody) Object.assign(entry, { toVersion: entry.fromVersion, written: 0 } satisfies Partial<JournalRow>);
+      else entry.toVersion = null;
+    }
+    this.disowned.push({ version, nobody });
+  }
+
   setFeatures(version: VersionRow, features: object): void {
     if (version.features !== null) return;
     version.features = JSON.stringify(features);
@@ -264,6 +275,12 @@ export class WorkingSet {
       await this.sql.query('UPDATE "version" SET "number" = "number" + ? WHERE "fileId" = ?', [by, fileId]);
     await writeVersions(this.sql, [...this.changedVersions.values()]);
     await countContents(this.sql, this.contents);
+    // Before the entries of this set: one of them is the one that led there.
+    for (const { version, nobody } of this.disowned)
+      await this.sql.query(
+        `UPDATE "journal" SET "toVersion" = CASE "actor" WHEN ?2 THEN "fromVersion" END, "written" = CASE "actor" WHEN ?2 THEN 0 ELSE "written" END WHERE "toVersion" = ?1`,
+        [version, nobody],
+      );
     await writeJournal(this.sql, this.journal);
     for (const { id, version } of this.settledEntries) await this.sql.query('UPDATE "journal" SET "toVersion" = ? WHERE "id" = ?', [version, id]);
     this.changedFiles.clear();
@@ -272,6 +289,7 @@ export class WorkingSet {
     this.changedVersions.clear();
     this.contents.length = 0;
     this.settledEntries.length = 0;
+    this.disowned.length = 0;
   }
 
   /** Old versions of paths that got new ones give way. Call last. */

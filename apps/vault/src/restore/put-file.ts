@@ -14,9 +14,9 @@ import {
   writeSync,
 } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { restorePrefix } from '@kuramori/contracts';
 import { setTimesNs } from '@kuramori/platform';
 import type { Metadata } from '../catalogue/rows';
-import { restorePrefix } from '../baseline/baseline';
 import type { ChunkStore } from '../store/chunk-store';
 import { DamagedContentError } from '../store/chunk-store';
 import { chunkBytes, type ContentRef, readContent } from '../store/content';

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { MemoryBus } from '@kuramori/bus';
 import { parseSettings } from '@kuramori/config';
 import { type Actor, consumers, type FileBatch, type FileFact, streams, subjects, type VaultStored } from '@kuramori/contracts';
-import { fsPath } from '@kuramori/platform';
-import { kindOf, toFileStat } from '../capture/file-state';
+import { fsPath, toFileStat } from '@kuramori/platform';
+import { kindOf } from '../capture/file-state';
 import { Vault, type VaultOptions } from '../vault';
 
 export const alice: Actor = { key: 'process:b:10:1', kind: 'process', pid: 10, exe: '/usr/bin/vim', user: 'alice' };

@@ -2,17 +2,17 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import type { SpooledPublisher } from '@kuramori/bus';
-import { type Actor, type FileBatch, type FileFact, type JournalPosition, maxFactsPerBatch } from '@kuramori/contracts';
+import { type Actor, type FileBatch, type FileFact, type JournalPosition, maxFactsPerBatch, restorePrefix } from '@kuramori/contracts';
 import type { Change } from '../coalesce/coalescer';
 import type { Sample, SampleRequest } from '../sample/sample-file';
+import { type Difference, type FoundState, sameState } from '../rescan/rescanner';
 import type { Announcements } from './announcements';
-
-/** The vault's temporary files: their rename onto the target is the announced change. */
-export const restorePrefix = '.kuramori-restore-';
 
 interface Slot {
   readonly change: Change;
   readonly rescan: boolean;
+  /** What the rescan saw. */
+  readonly found: FoundState | undefined;
   readonly queuedMs: number;
   sample: Sample | undefined;
   ready: boolean;
@@ -50,25 +50,33 @@ export class FactStream {
     this.now = options.now ?? (() => performance.timeOrigin + performance.now());
   }
 
-  add(changes: readonly Change[], rescan = false): void {
-    for (const original of changes) {
-      const change = this.ownChange(original);
-      if (change === undefined) continue;
-      const slot: Slot = { change, rescan, queuedMs: performance.now(), sample: undefined, ready: false };
-      this.slots.push(slot);
-      if (change.operation === 'deleted') {
-        slot.ready = true;
-        continue;
-      }
-      const renamedType = change.oldPath !== undefined && path.extname(change.oldPath) !== path.extname(change.path);
-      const content = change.kind === 'file' && (change.written || renamedType || rescan) && this.slots.length < slotLimit;
-      void this.options.sample({ path: change.path, content, hash: this.options.announcements.has(change.path, this.now()) }).then((sample) => {
-        slot.sample = sample;
-        slot.ready = true;
-        this.schedule();
-      });
-    }
+  add(changes: readonly Change[]): void {
+    for (const change of changes) this.queue(change, false, undefined);
     this.schedule();
+  }
+
+  /** What a rescan found. */
+  addDifferences(differences: readonly Difference[]): void {
+    for (const { found, ...change } of differences) this.queue(change, true, found);
+    this.schedule();
+  }
+
+  private queue(original: Change, rescan: boolean, found: FoundState | undefined): void {
+    const change = this.ownChange(original);
+    if (change === undefined) return;
+    const slot: Slot = { change, rescan, found, queuedMs: performance.now(), sample: undefined, ready: false };
+    this.slots.push(slot);
+    if (change.operation === 'deleted') {
+      slot.ready = true;
+      return;
+    }
+    const renamedType = change.oldPath !== undefined && path.extname(change.oldPath) !== path.extname(change.path);
+    const content = change.kind === 'file' && (change.written || renamedType || rescan) && this.slots.length < slotLimit;
+    void this.options.sample({ path: change.path, content, hash: this.options.announcements.has(change.path, this.now()) }).then((sample) => {
+      slot.sample = sample;
+      slot.ready = true;
+      this.schedule();
+    });
   }
 
   /** The sensor lost something: said with the next batch. */
@@ -79,6 +87,11 @@ export class FactStream {
 
   get queued(): number {
     return this.slots.length;
+  }
+
+  /** Of them those that a rescan found. */
+  get queuedDifferences(): number {
+    return this.slots.reduce((count, { rescan }) => count + (rescan ? 1 : 0), 0);
   }
 
   /** Publishes everything queued so far, then tells the place. */
@@ -128,7 +141,7 @@ export class FactStream {
   private publish(slots: readonly Slot[]): void {
     this.sequence += 1;
     const actors = new Map<string, Actor>();
-    const facts = slots.map((slot) => this.toFact(slot, actors));
+    const facts = slots.filter((slot) => !isOutdated(slot)).map((slot) => this.toFact(slot, actors));
     const nowMs = this.now();
     const [head] = this.slots;
     const batch: FileBatch = {
@@ -189,4 +202,9 @@ export class FactStream {
       (change.kind === 'symlink' && announcements.has(change.path, nowMs))
     );
   }
+}
+
+/** A rescan's difference that was changed again before it was looked into: whoever did that was seen, and tells of it by a fact of its own. */
+function isOutdated({ found, sample, ready }: Slot): boolean {
+  return found !== undefined && ready && (sample === undefined || !sameState(found, sample.stat));
 }

@@ -1,11 +1,24 @@
 /** Compares the disk with the vault's catalogue: makes good what no sensor told. */
-import { lstatSync, type Dirent } from 'node:fs';
+import { lstatSync, type BigIntStats, type Dirent } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { type CatalogueEntry, CataloguePage, type JournalPosition, parseMessage, unknownActor } from '@kuramori/contracts';
+import {
+  type CatalogueEntry,
+  CataloguePage,
+  type FileStat,
+  type JournalPosition,
+  parseMessage,
+  restorePrefix,
+  unknownActor,
+} from '@kuramori/contracts';
 import { fsPath, pathFromBytes } from '@kuramori/platform';
 import type { Change } from '../coalesce/coalescer';
-import { restorePrefix } from '../publish/fact-stream';
 import type { SeenPaths } from './seen-paths';
+
+/** A difference, and the state of the file that showed it; absent for what is gone. */
+export interface Difference extends Change {
+  readonly found?: FoundState;
+}
+export type FoundState = Pick<FileStat, 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>;
 
 export interface RescannerOptions {
   readonly roots: readonly string[];
@@ -17,7 +30,10 @@ export interface RescannerOptions {
   readonly seen: Pick<SeenPaths, 'begin' | 'has' | 'end'>;
   /** One page of `vault.catalogue`. */
   readonly catalogue: (query: { after?: string; limit: number; position: JournalPosition }) => Promise<unknown>;
-  readonly report: (changes: readonly Change[]) => void;
+  /** Whether the catalogue holds every file that is kept. While the baseline is on its way, what the catalogue lacks is not new. */
+  readonly isComplete: () => Promise<boolean>;
+  /** Resolves when there is room for more. */
+  readonly report: (differences: readonly Difference[]) => Promise<void>;
   readonly now?: () => number;
 }
 
@@ -29,7 +45,8 @@ export interface RescanFigures {
 }
 
 const pageEntries = 2000;
-const reportedAtOnce = 5000;
+/** Live facts wait behind the samples of so many files at most. */
+const reportedAtOnce = 256;
 /** Directories read between two looks at the event loop. */
 const breatheEvery = 50;
 
@@ -37,7 +54,7 @@ const breatheEvery = 50;
 export class Rescanner {
   private running: Promise<void> | undefined;
   private again = false;
-  private found: Change[] = [];
+  private found: Difference[] = [];
   private stopped = false;
   private runs = 0;
   private differences = 0;
@@ -84,46 +101,45 @@ export class Rescanner {
     this.found = [];
     this.options.seen.begin();
     try {
-      await this.compare(await this.readCatalogue(await this.options.flush()));
+      // Asked before the catalogue is read: a baseline that ends meanwhile leaves files out of it.
+      const isComplete = await this.options.isComplete();
+      await this.compare(await this.readCatalogue(await this.options.flush()), isComplete);
     } finally {
       this.options.seen.end();
     }
   }
 
-  private async compare(known: Map<string, CatalogueEntry>): Promise<void> {
+  private async compare(known: Map<string, CatalogueEntry>, isComplete: boolean): Promise<void> {
     const nowMs = (this.options.now ?? Date.now)();
-    const base = { atMs: nowMs, kind: 'file', actor: unknownActor, written: true } as const;
-    // Nothing in the catalogue: the vault's baseline has this before it.
-    if (known.size > 0) {
-      let directories = 0;
-      for (const root of this.options.roots) {
-        for await (const files of this.walk(root)) {
-          const changes: Change[] = [];
-          for (const file of files) {
-            const stat = lstatSync(fsPath(file), { bigint: true, throwIfNoEntry: false });
-            if (stat === undefined || !(stat.isFile() || stat.isSymbolicLink())) continue;
-            const entry = known.get(file);
-            known.delete(file);
-            if (entry === undefined) {
-              if (this.options.kept(file)) changes.push({ ...base, operation: 'created', path: file });
-            } else if (!sameState(entry, stat)) changes.push({ ...base, operation: 'modified', path: file });
-          }
-          await this.tell(changes);
-          directories += 1;
-          if (directories % breatheEvery === 0) await new Promise((resolve) => setImmediate(resolve));
-          if (this.stopped) return;
+    let directories = 0;
+    for (const root of this.options.roots) {
+      for await (const files of this.walk(root)) {
+        for (const file of files) {
+          const stat = lstatSync(fsPath(file), { bigint: true, throwIfNoEntry: false });
+          if (stat === undefined || !(stat.isFile() || stat.isSymbolicLink())) continue;
+          const entry = known.get(file);
+          known.delete(file);
+          const found = stateOf(stat);
+          if (entry === undefined) {
+            if (isComplete && this.options.kept(file)) await this.tell({ ...difference(file, nowMs), operation: 'created', found });
+          } else if (!sameState(entry, found)) await this.tell({ ...difference(file, nowMs), operation: 'modified', found });
         }
+        directories += 1;
+        if (directories % breatheEvery === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (this.stopped) return;
       }
-      const gone = [...known.keys()].filter((file) => lstatSync(fsPath(file), { throwIfNoEntry: false }) === undefined);
-      await this.tell(gone.map((file) => ({ ...base, operation: 'deleted', path: file, written: false })));
-      await this.report();
     }
+    for (const file of known.keys()) {
+      if (lstatSync(fsPath(file), { throwIfNoEntry: false }) === undefined)
+        await this.tell({ ...difference(file, nowMs), operation: 'deleted', written: false });
+    }
+    await this.report();
     this.runs += 1;
     this.lastEndedMs = nowMs;
   }
 
-  private async tell(found: readonly Change[]): Promise<void> {
-    this.found.push(...found);
+  private async tell(found: Difference): Promise<void> {
+    this.found.push(found);
     if (this.found.length >= reportedAtOnce) await this.report();
   }
 
@@ -131,10 +147,10 @@ export class Rescanner {
   private async report(): Promise<void> {
     if (this.found.length === 0) return;
     await this.options.flush();
-    const changes = this.found.filter(({ path }) => !this.options.seen.has(path));
+    const differences = this.found.filter(({ path }) => !this.options.seen.has(path));
     this.found = [];
-    this.differences += changes.length;
-    if (changes.length > 0) this.options.report(changes);
+    this.differences += differences.length;
+    if (differences.length > 0) await this.options.report(differences);
   }
 
   private async readCatalogue(position: JournalPosition): Promise<Map<string, CatalogueEntry>> {
@@ -172,11 +188,14 @@ export class Rescanner {
   }
 }
 
-function sameState(entry: CatalogueEntry, stat: { dev: bigint; ino: bigint; size: bigint; mtimeNs: bigint; ctimeNs: bigint }): boolean {
-  return (
-    entry.ino === String(stat.ino) &&
-    entry.size === Number(stat.size) &&
-    entry.mtimeNs === String(stat.mtimeNs) &&
-    entry.ctimeNs === String(stat.ctimeNs)
-  );
+function difference(path: string, atMs: number) {
+  return { atMs, kind: 'file', path, actor: unknownActor, written: true } as const;
+}
+
+function stateOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): FoundState {
+  return { ino: String(ino), size: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs) };
+}
+
+export function sameState(a: FoundState, b: FoundState): boolean {
+  return a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }

@@ -8,9 +8,11 @@ export class SeenPaths {
     this.paths = new Set();
   }
 
-  note(events: readonly Pick<RawEvent, 'path' | 'oldPath'>[]): void {
+  note(events: readonly Pick<RawEvent, 'path' | 'oldPath' | 'kind' | 'renamed' | 'created' | 'deleted'>[]): void {
     if (this.paths === undefined) return;
-    for (const { path, oldPath } of events) {
+    for (const { path, oldPath, kind, renamed, created, deleted } of events) {
+      // New rights of a directory say nothing about what is in it.
+      if (kind === 'directory' && !renamed && !created && !deleted) continue;
       this.paths.add(path);
       if (oldPath !== undefined) this.paths.add(oldPath);
     }

@@ -1,10 +1,10 @@
 /** Looks at one file on the disk: its state and what its bytes look like. */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
 import type { ContentFeatures, EntryKind, FileStat } from '@kuramori/contracts';
 import { type ContentWindow, describeContent, planSample } from '@kuramori/content';
-import { fsPath } from '@kuramori/platform';
+import { fsPath, toFileStat } from '@kuramori/platform';
 
 export interface SampleRequest {
   readonly path: string;
@@ -82,18 +82,4 @@ function hashFile(fd: number): string {
     hash.update(chunk.subarray(0, count));
     position += count;
   }
-}
-
-export function toFileStat(stat: BigIntStats): FileStat {
-  return {
-    dev: String(stat.dev),
-    ino: String(stat.ino),
-    size: Number(stat.size),
-    mtimeNs: String(stat.mtimeNs),
-    ctimeNs: String(stat.ctimeNs),
-    mode: Number(stat.mode),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    nlink: Number(stat.nlink),
-  };
 }

@@ -16,7 +16,7 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import path from 'node:path';
-import type { FileStat } from '@kuramori/contracts';
+import { toFileStat } from '../../file-stat';
 import { OwnProcesses } from '../../own-processes';
 import { fsPath, pathFromBytes, pathToBytes } from '../../path-text';
 import { close, SystemCallError } from '../libc';
@@ -210,7 +210,7 @@ export class GuardThread {
     } finally {
       closeSync(target);
     }
-    const copy: SpooledCopy = { path: file, stat: fileStat(stat) };
+    const copy: SpooledCopy = { path: file, stat: toFileStat(stat) };
     const sidecar = path.join(spool, `${id}.json`);
     writeFileSync(`${sidecar}.tmp`, JSON.stringify(copy), { mode: 0o600 });
     renameSync(`${sidecar}.tmp`, sidecar);
@@ -249,18 +249,4 @@ function startTimeOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   // The command's name may hold spaces and parentheses: fields count from behind the last one.
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 0);
-}
-
-function fileStat(stat: BigIntStats): FileStat {
-  return {
-    dev: String(stat.dev),
-    ino: String(stat.ino),
-    size: Number(stat.size),
-    mtimeNs: String(stat.mtimeNs),
-    ctimeNs: String(stat.ctimeNs),
-    mode: Number(stat.mode),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    nlink: Number(stat.nlink),
-  };
 }
