@@ -1,7 +1,7 @@
 import { Controller, Inject } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { onCommand } from '@kuramori/bus';
-import type { Incident } from '@kuramori/contracts';
+import type { Incident, RestoreReport } from '@kuramori/contracts';
 import { Responder } from './responder';
 
 /** What people and other systems may ask the responder. */
@@ -22,5 +22,10 @@ export class OperatorController {
   @onCommand('responder', 'decide')
   async decide(@Payload() command: unknown): Promise<{ incident: Incident }> {
     return this.responder.commands.decide(command);
+  }
+
+  @onCommand('responder', 'undo')
+  async undo(@Payload() command: unknown): Promise<RestoreReport> {
+    return this.responder.commands.undo(command);
   }
 }

@@ -139,10 +139,14 @@ describe.skipIf(process.platform !== 'linux')('an attack is stopped, undone and 
     // `script` gives bash a terminal; what is written to it is typed there.
     const session = spawn('script', ['-qfc', 'bash --norc -i', '/dev/null'], { stdio: ['pipe', 'ignore', 'ignore'], cwd: directory, detached: true });
     started.push(session);
-    session.stdin.write('for i in $(seq 1000); do sleep 0.3; echo x >> work; done\n');
+    session.stdin.write('for i in $(seq 1000); do sleep 0.2; echo x >> work; done\n');
     const shell = await findOne(({ interactiveShell, cwd }) => interactiveShell && cwd === directory);
-    const command = await findOne(({ parentPid }) => parentPid === shell.pid);
-    await responder.onVerdict(verdictOf({ actors: await actorsOf(control, command.pid) }));
+    const first = await findOne(({ parentPid }) => parentPid === shell.pid);
+    const members = await actorsOf(control, first.pid);
+    // The first has ended by then: what goes on is the loop, whichever command of it runs just now, if any.
+    const second = await findOne(({ parentPid, pid }) => parentPid === shell.pid && pid !== first.pid);
+    members.push(...(await actorsOf(control, second.pid)));
+    await responder.onVerdict(verdictOf({ actors: members }));
     expect(control.isAlive(shell)).toBe(true);
     session.stdin.write('echo typed > after\n');
     await expect.poll(() => existsSync(path.join(directory, 'after')), waitMs).toBe(true);
@@ -228,6 +232,30 @@ describe.skipIf(process.platform !== 'linux')('what must not be done is not done
     expect(neighbours.requests).toEqual([]);
     expect(new Set(neighbours.latest().actions.map(({ status }) => status))).toEqual(new Set(['would-do']));
     expect(neighbours.latest().actions.map(({ name }) => name)).toEqual(['suspend', 'kill', 'restore']);
+  });
+
+  it.each([
+    ['observed', { mode: 'observe' as const }],
+    ['not restored by itself', { response: { restore: false } }],
+  ])('an attack that was %s is undone when the operator asks for it', async (_how, settings) => {
+    const responder = await start(settings);
+    const attacker = run('sleep', ['300']);
+    const [actor] = await actorsOf(control, attacker.pid);
+    await responder.onVerdict(verdictOf({ actors: actor === undefined ? [] : [actor] }));
+    await expect.poll(() => neighbours.events().at(-1), waitMs).toBe('closed');
+    const { id } = neighbours.latest();
+    expect(neighbours.asked('vault.undo')).toEqual([]);
+    await responder.commands.undo({ id: id.slice(0, 8), dryRun: true });
+    expect(neighbours.asked('vault.undo')).toMatchObject([{ incidentId: id, actors: [actor?.key], dryRun: true, position: { sequence: 9 } }]);
+    expect(await responder.commands.undo({ id, dryRun: false })).toMatchObject({ restored: 3 });
+    await expect.poll(() => neighbours.latest().files, waitMs).toMatchObject({ restored: 3, quarantined: 1 });
+    expect(neighbours.latest().actions.at(-1)).toMatchObject({
+      name: 'restore',
+      status: 'done',
+      detail: expect.stringContaining('operator') as unknown,
+    });
+    await expect(responder.commands.undo({ id })).rejects.toThrow('dryRun');
+    await expect(responder.commands.undo({ id: 'ffff', dryRun: true })).rejects.toMatchObject({ code: 'not-found' });
   });
 
   it('a whitelisted program is recorded and left alone; the same name with another content is not', async () => {

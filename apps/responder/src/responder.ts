@@ -42,10 +42,12 @@ export class Responder {
     private readonly handler: VerdictHandler,
     private readonly pinner: SuspicionPinner,
     private readonly host: string,
+    services: Services,
     now: () => number,
   ) {
     this.commands = new OperatorCommands({
       store,
+      services,
       changed: (id) => this.changed(id),
       falseAlarm: (attackId, falseAlarm) => handler.setFalseAlarm(attackId, falseAlarm),
       idle: (id, timeoutMs) => worker.idle(id, timeoutMs),
@@ -92,7 +94,7 @@ export class Responder {
     );
     const { verdictIds, falseAlarmAttacks } = await store.remembered();
     handler.remember(verdictIds, falseAlarmAttacks);
-    const responder = new Responder(store, publisher, worker, handler, pinner, settings.host, now);
+    const responder = new Responder(store, publisher, worker, handler, pinner, settings.host, services, now);
     publisher.wake();
     for (const id of await store.activeIds()) worker.wake(id);
     return responder;

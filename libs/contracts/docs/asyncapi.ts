@@ -58,6 +58,7 @@ const commandMessages: Readonly<Record<string, string>> = {
   'responder.incidents': 'IncidentsQuery',
   'responder.incident': 'IncidentQuery',
   'responder.decide': 'DecideCommand',
+  'responder.undo': 'UndoIncidentCommand',
 };
 
 /** Every schema by class name, `$ref`s between them, with descriptions. */

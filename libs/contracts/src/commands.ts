@@ -291,6 +291,16 @@ export class IncidentQuery {
   id: string;
 }
 
+/** `responder.undo`: the operator wants done (or planned) what the responder does by itself: undo what the actors of an incident did, and nothing else. Reply result: {@link RestoreReport}. */
+export class UndoIncidentCommand {
+  /** As in {@link IncidentQuery}. */
+  @IsString()
+  @Length(4, 36)
+  id: string;
+  @IsBoolean()
+  dryRun: boolean;
+}
+
 export const incidentDecisions = ['close', 'reopen', 'false-alarm'] as const;
 export type IncidentDecision = (typeof incidentDecisions)[number];
 

@@ -17,7 +17,7 @@ export const commandNames = {
   watcher: ['announce', 'rescan', 'flush'],
   detector: [],
   vault: ['baseline', 'catalogue', 'undo', 'restore', 'report', 'versions', 'pin', 'quarantine', 'release', 'quarantine-file'],
-  responder: ['incidents', 'incident', 'decide'],
+  responder: ['incidents', 'incident', 'decide', 'undo'],
   notifier: [],
 } as const satisfies Record<ServiceName, readonly string[]>;
 

@@ -14,6 +14,8 @@ export interface LiveProcess extends ProcessRef {
   readonly commandLine: readonly string[];
   /** A shell without script or `-c` that has a controlling terminal: a person types there, also while a foreground job of it runs. */
   readonly interactiveShell: boolean;
+  /** Process group that its terminal listens to just now; -1 without a terminal. */
+  readonly foregroundGroupId: number;
   /** One letter of /proc/PID/stat: R S D T Z … */
   readonly state: string;
   /** Working directory, in path text; absent where it could not be read. */
@@ -32,6 +34,8 @@ export interface ProcessControl {
   resume(process: ProcessIdentity): SignalOutcome;
   /** Asks it to end the way Ctrl-C does; an interactive shell then gives up the loop that started it. */
   interrupt(process: ProcessIdentity): SignalOutcome;
+  /** Whether an interrupt ends it at once, without a word of its own code: it neither handles nor ignores nor blocks it. */
+  endsByInterrupt(process: ProcessIdentity): boolean;
   kill(process: ProcessIdentity): SignalOutcome;
   /** Whether it still runs (a zombie does not). */
   isAlive(process: ProcessIdentity): boolean;

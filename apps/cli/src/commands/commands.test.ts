@@ -78,6 +78,7 @@ beforeAll(async () => {
       return { incident };
     },
     decide: () => ({ incident: { ...incident, state: 'false_alarm' } }),
+    undo: () => report,
   });
   await answer('vault', {
     report: (payload) =>
@@ -87,7 +88,6 @@ beforeAll(async () => {
       if (paths.some((name) => name.endsWith('/bad'))) throw new CommandError('invalid', 'paths: not that one');
       return paths.some((name) => name.endsWith('/lost')) ? { ...report, unrecoverable: 1 } : report;
     },
-    undo: () => report,
     versions: (payload) => ({ versions: (payload as { path: string }).path.endsWith('none') ? [] : [version] }),
     quarantine: () => ({
       entries: [{ id: 'q1', path: `/srv/${evilName}`, storedAt: '/v/q1', incidentId: incident.id, at: version.at, sizeBytes: 5, reason: 'leftover' }],
@@ -200,14 +200,11 @@ describe('restore', () => {
     expect([bad.status, bad.stdout]).toEqual([2, '']);
     expect(bad.stderr).toContain('not that one');
   });
-  it('of an incident asks to undo its processes since its first activity', async () => {
-    const { status } = await scene.run('restore', '--incident', incident.id, '--dry-run');
+  it('of an incident asks the responder, who knows everyone who took part', async () => {
+    const { status, stdout } = await scene.run('restore', '--incident', incident.id.slice(0, 8), '--dry-run', '--json');
     expect(status).toBe(0);
-    const undo = asked.find(({ command }) => command === 'vault.undo')?.payload as { actors: string[]; sinceMs: number; dryRun: boolean };
-    expect(undo.actors.length).toBe(incident.actor.processTree.length);
-    expect(undo.actors.every((key) => /^process:[0-9a-f]{8}:\d+:\d+$/u.test(key))).toBe(true);
-    expect(undo.sinceMs).toBeLessThan(Date.parse(incident.firstActivityAt));
-    expect(undo.dryRun).toBe(true);
+    conforms('restore', stdout);
+    expect(asked).toEqual([{ command: 'responder.undo', payload: { id: incident.id.slice(0, 8), dryRun: true } }]);
   });
   it.each([
     [[]],

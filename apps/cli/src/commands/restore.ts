@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Incident, RestoreCommand, RestoreReport } from '@kuramori/contracts';
+import type { RestoreCommand, RestoreReport } from '@kuramori/contracts';
 import { CommandFailure, type ExitStatus, exitStatus } from '../exit';
 import { longCommandTimeoutMs, type Operator, withOperator } from '../operator/operator';
-import { undoOfIncident } from '../operator/undo-of-incident';
 import { restoreItemsText } from '../output/incident-text';
 import { formatCount } from '../output/format';
 import { exactArguments, vaultPath } from '../path-argument';
@@ -38,7 +36,12 @@ export function addRestore(program: Command, done: (status: ExitStatus) => void)
       const report = await withOperator(context.settings, (operator) =>
         options.incident === undefined
           ? restorePaths(operator, given, options, context)
-          : restoreIncident(operator, options.incident, options.dryRun === true),
+          : (operator.ask(
+              'responder',
+              'undo',
+              { id: options.incident, dryRun: options.dryRun === true },
+              longCommandTimeoutMs,
+            ) as Promise<RestoreReport>),
       );
       if (options.json === true) printJson(report);
       else printReport(report, context);
@@ -79,18 +82,6 @@ async function restorePaths(
     dryRun: dryRun === true,
   };
   return (await operator.ask('vault', 'restore', command, longCommandTimeoutMs)) as RestoreReport;
-}
-
-async function restoreIncident(operator: Operator, id: string, dryRun: boolean): Promise<RestoreReport> {
-  const { incident } = (await operator.ask('responder', 'incident', { id })) as { incident: Incident };
-  const bootId8 = readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').slice(0, 8);
-  const report = (await operator.ask('vault', 'undo', undoOfIncident(incident, bootId8, dryRun), longCommandTimeoutMs)) as RestoreReport;
-  if (report.touched < incident.files.touched) {
-    process.stderr.write(
-      `The incident counts ${incident.files.touched} files, ${report.touched} could be traced to its processes now: an incident names at most 256 processes, and only those of the running system can be told apart. For the rest: kuramori restore PATH --at ${incident.firstActivityAt}\n`,
-    );
-  }
-  return report;
 }
 
 function printReport(report: RestoreReport, { words }: CommandContext): void {

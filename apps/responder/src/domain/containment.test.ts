@@ -49,6 +49,19 @@ describe('whom a verdict stops', () => {
     expect(plan(table, [110]).pids).toEqual([110]);
   });
 
+  it('breaks a loop typed into a login shell, which stays, with whatever it runs in the foreground', () => {
+    const table = tableOf(
+      { pid: 111, parentPid: 102, sessionId: 102, groupId: 111, exe: '/usr/bin/openssl' },
+      { pid: 112, parentPid: 102, sessionId: 102, groupId: 112, exe: '/usr/bin/openssl' },
+      { pid: 113, parentPid: 102, sessionId: 102, groupId: 113, exe: '/usr/bin/openssl' },
+    ).map((process) => (process.pid === 102 ? { ...process, foregroundGroupId: 113 } : process));
+    const { typedLoops, pids } = plan(table, [111, 112], {}, [111, 112]);
+    expect(typedLoops.map(({ shell, foreground }) => [shell.pid, foreground.map(({ pid }) => pid)])).toEqual([[102, [113]]]);
+    expect(pids).toEqual([]);
+    // One command alone is no loop: what is typed next is another matter.
+    expect(plan(table, [111], {}, [111]).typedLoops).toEqual([]);
+  });
+
   it('climbs to the script whose short-lived children are the members, also when they have ended', () => {
     const table = tableOf(
       { pid: 110, parentPid: 102, sessionId: 102, exe: '/usr/bin/bash', commandLine: ['bash', 'attack.sh'] },

@@ -15,6 +15,11 @@ export interface ContainmentPlan {
   readonly kill: readonly LiveProcess[];
   /** Those of them that an interactive shell started: it is not stopped itself, but gives a typed loop up when a command of it is interrupted. */
   readonly interrupt: readonly LiveProcess[];
+  /**
+   * Interactive shells that started several members one after the other, and what runs in the foreground there: a loop that is typed. Both get what Ctrl-C would
+   * give them; the shell stays.
+   */
+  readonly typedLoops: readonly { readonly shell: LiveProcess; readonly foreground: readonly LiveProcess[] }[];
   readonly spare: readonly SparedProcess[];
   /** Members with evidence and the ancestors that were climbed to, alive or not: whose programs are looked at. */
   readonly attackers: readonly LiveProcess[];
@@ -72,6 +77,17 @@ class Table {
       this.own.set(identityKey(process), process.name);
       for (const ancestor of this.ancestors(process.pid)) this.aboveOwn.add(identityKey(ancestor));
     }
+  }
+
+  /** What the terminal of a shell listens to just now; nobody who must not be stopped. */
+  foregroundOf(shell: LiveProcess): LiveProcess[] {
+    return [...this.byPid.values()].filter(
+      (process) =>
+        process.sessionId === shell.sessionId &&
+        process.groupId === shell.foregroundGroupId &&
+        process.pid !== shell.pid &&
+        this.protection(process) === undefined,
+    );
   }
 
   children(pid: number): readonly LiveProcess[] {
@@ -146,7 +162,8 @@ export function containmentTargets(
     });
   }
 
-  const climbed = climb(verdict, chains, table, spare);
+  const branches = countBranches(chains);
+  const climbed = climb(verdict, chains, branches, table, spare);
   const attackers = new Map([...climbed, ...members]);
   const targets = new Map<string, LiveProcess>();
   const takeTree = (process: LiveProcess, depth: number) => {
@@ -167,6 +184,9 @@ export function containmentTargets(
     suspend: [...targets.values()],
     kill: [...targets.values()],
     interrupt: [...targets.values()].filter((process) => table.byPid.get(process.parentPid)?.interactiveShell === true),
+    typedLoops: [...table.byPid.values()]
+      .filter((process) => process.interactiveShell && (branches.get(identityKey(process))?.size ?? 0) >= 2)
+      .map((shell) => ({ shell, foreground: table.foregroundOf(shell) })),
     spare: [...spared.values()],
     attackers: [...attackers.values()],
     roots,
@@ -179,10 +199,10 @@ export function containmentTargets(
 function climb(
   verdict: Verdict,
   chains: readonly Chain[],
+  branches: ReadonlyMap<string, ReadonlySet<string>>,
   table: Table,
   spare: (process: LiveProcess, why: string) => void,
 ): Map<string, LiveProcess> {
-  const branches = countBranches(chains);
   const found: LiveProcess[] = [];
   for (const { links } of chains) {
     const rootAt = verdict.groupKind === 'process-tree' ? links.findIndex((link) => verdict.groupKey.endsWith(`:${identityKey(link)}`)) : -1;

@@ -3,8 +3,10 @@ import type { ActionStatus, JournalPosition } from '@kuramori/contracts';
 import type { ProcessControl } from '@kuramori/platform';
 import { addAction, addReport, goTo, undoStarted } from '../domain/case-changes';
 import type { IncidentCase } from '../domain/incident-case';
+import { undoneSinceMs, undoOf } from '../domain/undo-of-case';
 import { nextStep, type StepSettings, type StepTimes } from '../domain/next-step';
 import type { CaseChange, IncidentStore } from '../store/incident-store';
+import { describeReport, maxDetailedItems } from './describe';
 import type { ProgramQuarantine } from './program-quarantine';
 import { CommandRefusedError, type Services } from './services';
 
@@ -23,9 +25,6 @@ const firstRetryMs = 250;
 const lastRetryMs = 5000;
 /** The watcher is asked for its position this long; then the undo goes on with what the journal has, which a rescan makes complete later. */
 const flushTriesMs = 20_000;
-/** Changes shortly before the first one that was judged belong to the attack too: its first files may not have counted yet. */
-const undoMarginMs = 2000;
-const maxDetailedItems = 20;
 
 /** Moves each case on, one step at a time, from what is recorded of it. Steps may run twice (a crash in between); each is made for that. */
 export class CaseWorker {
@@ -133,7 +132,7 @@ export class CaseWorker {
   private async pin(current: IncidentCase): Promise<void> {
     const keys = current.actors.map(({ key }) => key);
     const refused = await this.permanently(
-      this.ports.services.pin({ reason: `incident ${current.incident.id}`, actors: keys, sinceMs: sinceMs(current) }),
+      this.ports.services.pin({ reason: `incident ${current.incident.id}`, actors: keys, sinceMs: undoneSinceMs(current) }),
     );
     await this.change(current, (now) => ({
       next: {
@@ -151,14 +150,7 @@ export class CaseWorker {
     await this.note(current, 'restore', 'running', 'waiting until the journal has caught up, then undoing what the attacker did');
     const position = await this.position();
     await this.change(current, (now) => ({ next: undoStarted(now, round, position), events: [] }));
-    const command = {
-      incidentId: current.incident.id,
-      actors: current.actors.map(({ key }) => key),
-      sinceMs: sinceMs(current),
-      dryRun: false,
-      ...(position === undefined ? {} : { position }),
-      ...(current.below.length === 0 ? {} : { below: [...current.below] }),
-    };
+    const command = undoOf(current, { dryRun: false, position });
     const report = await this.ports.services.undo(command).catch((error: unknown) => {
       if (error instanceof CommandRefusedError && error.code !== 'failed') return error;
       throw error;
@@ -173,23 +165,14 @@ export class CaseWorker {
       }));
       return;
     }
-    const missing = report.items.filter(({ outcome }) => outcome === 'unrecoverable' || outcome === 'failed' || outcome === 'conflict');
-    const problems = missing
-      .slice(0, maxDetailedItems)
-      .map(({ path, outcome, detail }) => `${path}: ${outcome}${detail === '' ? '' : `, ${detail}`}`);
-    const counts = `${report.restored} restored, ${report.alreadyIntact} already intact, ${report.quarantined} moved to quarantine, ${report.unrecoverable} could not be recovered, ${report.conflicts} changed by others too`;
+    const { counts, problems, hasFailed } = describeReport(report);
     const detail = [
       interrupted ? `${counts} (second run after an interruption: what the first restored counts as intact)` : counts,
       ...(position === undefined ? ['the watcher did not say how far the journal must come; a rescan makes it complete'] : []),
       ...problems,
     ].join('; ');
     await this.change(current, (now) => {
-      const next = this.noted(
-        addReport(now, report, round),
-        'restore',
-        missing.some(({ outcome }) => outcome === 'failed') ? 'failed' : 'done',
-        detail,
-      );
+      const next = this.noted(addReport(now, report, round), 'restore', hasFailed ? 'failed' : 'done', detail);
       // From `contained` the state moves on by itself; a further round on a restored incident is news.
       return {
         next: report.quarantined > 0 ? this.noted(next, 'clean-up', 'done', `${report.quarantined} notes and leftovers are in quarantine`) : next,
@@ -288,12 +271,4 @@ export class CaseWorker {
     await this.ports.store.change({ id: current.incident.id }, (now) => (now === undefined ? undefined : change(now)));
     this.ports.written();
   }
-}
-
-function sinceMs(current: IncidentCase): number {
-  const first = current.actors.reduce(
-    (earliest, { firstActivityAtMs }) => Math.min(earliest, firstActivityAtMs),
-    Date.parse(current.incident.firstActivityAt),
-  );
-  return Math.max(0, first - undoMarginMs);
 }

@@ -11,7 +11,10 @@ const maxRounds = 10;
 const settleMs = 40;
 /** After SIGKILL; only a process that hangs in the kernel needs longer. */
 const endMs = 3000;
+/** For a program that handles the interrupt: it may go on with its work meanwhile. */
 const interruptGraceMs = 20;
+/** For one that can't but end: only a busy machine needs longer than a millisecond. */
+const certainEndMs = 1000;
 
 export interface Frozen {
   readonly plan: ContainmentPlan;
@@ -22,6 +25,8 @@ export interface Frozen {
   readonly stopped: readonly LiveProcess[];
   readonly denied: readonly LiveProcess[];
   readonly interrupted: readonly LiveProcess[];
+  /** Interactive shells whose typed loop was broken off; what they had in the foreground just then need not belong to the attack. */
+  readonly shells: readonly LiveProcess[];
 }
 
 export interface Ended {
@@ -43,7 +48,7 @@ export class ContainmentRunner {
   /** Whom it would concern, without touching anybody. */
   async look(verdict: Verdict): Promise<Frozen> {
     const judged = await this.withoutWhitelisted(verdict, await this.control.list());
-    return { ...judged, plan: await this.plan(judged.verdict), stopped: [], denied: [], interrupted: [] };
+    return { ...judged, plan: await this.plan(judged.verdict), stopped: [], denied: [], interrupted: [], shells: [] };
   }
 
   /** Stops members, their drivers and all below them. What was forked between the look and the stop is found by looking again. */
@@ -53,6 +58,7 @@ export class ContainmentRunner {
     const stopped = new Map<string, LiveProcess>();
     const denied = new Map<string, LiveProcess>();
     const interrupted = new Map<string, LiveProcess>();
+    const shells = new Map<string, LiveProcess>();
     let plan = await this.plan(judged.verdict, first);
     let merged = plan;
     for (let round = 0; round < maxRounds; round += 1) {
@@ -67,6 +73,7 @@ export class ContainmentRunner {
       } else {
         for (const process of fresh) stopped.set(identityKey(process), process);
       }
+      if (this.response.kill) for (const shell of this.breakLoops(plan)) shells.set(identityKey(shell), shell);
       plan = await this.plan(judged.verdict);
       merged = mergePlans(merged, plan);
     }
@@ -76,6 +83,7 @@ export class ContainmentRunner {
       stopped: this.response.suspend ? [...stopped.values()] : [],
       denied: [...denied.values()],
       interrupted: [...interrupted.values()],
+      shells: [...shells.values()],
     };
   }
 
@@ -124,9 +132,21 @@ export class ContainmentRunner {
    * but gives the loop up when a command ends by an interrupt, as with Ctrl-C.
    */
   private async interrupted(process: LiveProcess, plan: ContainmentPlan): Promise<boolean> {
-    if (!this.response.kill) return false;
-    if (!plan.interrupt.includes(process) || this.control.interrupt(process) !== 'done') return false;
-    return this.control.waitForEnd(process, interruptGraceMs);
+    if (!this.response.kill || !plan.interrupt.includes(process)) return false;
+    // Not stopped first: to its shell it would be a job put aside, and the loop would go on.
+    const isCertain = this.control.endsByInterrupt(process);
+    if (this.control.interrupt(process) !== 'done') return false;
+    return this.control.waitForEnd(process, isCertain ? certainEndMs : interruptGraceMs);
+  }
+
+  /** As a person would at that terminal: what runs in the foreground is interrupted, and the shell, which may be between two commands. Returns the shells. */
+  private breakLoops({ typedLoops }: ContainmentPlan): LiveProcess[] {
+    return typedLoops
+      .filter(({ shell, foreground }) => {
+        for (const process of foreground) this.control.interrupt(process);
+        return this.control.interrupt(shell) === 'done';
+      })
+      .map(({ shell }) => shell);
   }
 
   private async settled(stopped: readonly LiveProcess[]): Promise<void> {
@@ -153,6 +173,7 @@ function mergePlans(earlier: ContainmentPlan, later: ContainmentPlan): Containme
     suspend: union(earlier.suspend, later.suspend),
     kill: union(earlier.kill, later.kill),
     interrupt: union(earlier.interrupt, later.interrupt),
+    typedLoops: later.typedLoops,
     attackers: union(earlier.attackers, later.attackers),
     roots: earlier.roots.length > 0 ? earlier.roots : later.roots,
     spare: [...earlier.spare, ...later.spare.filter(({ process }) => !known.has(identityKey(process)))],

@@ -1,5 +1,5 @@
 /** Sentences of the audit. */
-import type { ProcessRef } from '@kuramori/contracts';
+import type { ProcessRef, RestoreReport } from '@kuramori/contracts';
 import { programName } from '../domain/protected-programs';
 import type { SparedProcess } from '../domain/containment';
 
@@ -20,4 +20,21 @@ export function processes(count: readonly ProcessRef[]): string {
 
 export function sparedList(spared: readonly SparedProcess[]): string {
   return list(spared.map(({ process, why }) => `${named(process)}: ${why}`));
+}
+
+/** Files told of by name in one sentence. */
+export const maxDetailedItems = 20;
+
+/** What came of an undo: the sentence of figures, and what must be looked at by name. */
+export function describeReport({ restored, alreadyIntact, quarantined, unrecoverable, conflicts, items }: RestoreReport): {
+  readonly counts: string;
+  readonly problems: readonly string[];
+  readonly hasFailed: boolean;
+} {
+  const missing = items.filter(({ outcome }) => outcome === 'unrecoverable' || outcome === 'failed' || outcome === 'conflict');
+  return {
+    counts: `${restored} restored, ${alreadyIntact} already intact, ${quarantined} moved to quarantine, ${unrecoverable} could not be recovered, ${conflicts} changed by others too`,
+    problems: missing.slice(0, maxDetailedItems).map(({ path, outcome, detail }) => `${path}: ${outcome}${detail === '' ? '' : `, ${detail}`}`),
+    hasFailed: missing.some(({ outcome }) => outcome === 'failed'),
+  };
 }

@@ -1,7 +1,18 @@
 import { CommandError } from '@kuramori/bus';
-import { DecideCommand, type Incident, IncidentQuery, IncidentsQuery, parseMessage } from '@kuramori/contracts';
-import { decide } from '../domain/case-changes';
+import {
+  DecideCommand,
+  type Incident,
+  IncidentQuery,
+  IncidentsQuery,
+  parseMessage,
+  type RestoreReport,
+  UndoIncidentCommand,
+} from '@kuramori/contracts';
+import { addAction, addReport, decide } from '../domain/case-changes';
+import { undoOf } from '../domain/undo-of-case';
 import type { IncidentStore } from '../store/incident-store';
+import { describeReport } from './describe';
+import { CommandRefusedError, type Services } from './services';
 
 /** Incidents in one answer: with evidence and actions each has up to some 100 KiB, and the bus carries 1 MiB. */
 const maxListed = 200;
@@ -11,6 +22,7 @@ const releaseWaitMs = 8000;
 
 export interface OperatorPorts {
   readonly store: Pick<IncidentStore, 'change' | 'get' | 'list' | 'withPrefix'>;
+  readonly services: Pick<Services, 'flush' | 'undo'>;
   readonly changed: (incidentId: string) => void;
   readonly falseAlarm: (attackId: string, falseAlarm: boolean) => void;
   readonly idle: (incidentId: string, timeoutMs: number) => Promise<void>;
@@ -60,6 +72,29 @@ export class OperatorCommands {
     this.ports.changed(id);
     if (command.decision === 'false-alarm') await this.ports.idle(id, releaseWaitMs);
     return { incident: (await this.ports.store.get(id))?.incident ?? changed.incident };
+  }
+
+  /** As the responder does it by itself, whatever the settings say; written into the incident when it was done. */
+  async undo(payload: unknown): Promise<RestoreReport> {
+    const { id: prefix, dryRun } = parseMessage(UndoIncidentCommand, payload);
+    const { id } = await this.one(prefix);
+    const current = await this.ports.store.get(id);
+    if (current === undefined) throw notFound(id);
+    // Where the watcher is away, the journal as it is will do: a later round finds the rest.
+    const position = await this.ports.services.flush().catch(() => undefined);
+    const report = await this.ports.services.undo(undoOf(current, { dryRun, position })).catch((error: unknown) => {
+      throw error instanceof CommandRefusedError ? new CommandError(error.code, error.message) : error;
+    });
+    if (dryRun) return report;
+    const { counts, problems, hasFailed } = describeReport(report);
+    await this.ports.store.change({ id }, (now) => {
+      if (now === undefined) return undefined;
+      const detail = [`asked for by the operator: ${counts}`, ...problems].join('; ');
+      const next = addAction(addReport(now, report, now.undo.wanted), 'restore', hasFailed ? 'failed' : 'done', detail, this.ports.now());
+      return { next, events: ['updated'] };
+    });
+    this.ports.changed(id);
+    return report;
   }
 
   private async one(prefix: string): Promise<Incident> {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Settings } from '@kuramori/config';
-import type { ActionStatus, IncidentEvent, Verdict } from '@kuramori/contracts';
+import type { ActionStatus, IncidentEvent, ProcessRef, Verdict } from '@kuramori/contracts';
 import {
   addAction,
   addActors,
@@ -127,7 +127,9 @@ export class VerdictHandler {
       });
     await this.write(verdict, (current) => {
       const { next, events } = this.entered(current, whitelisted.size > 0 && members.length === 0 ? quiet(verdict) : verdict);
-      return { next: verdictHandled(this.audited({ ...addContained(next, plan), handsOff: 'observe' }, steps), verdict.id), events };
+      // Nothing is done by itself; the operator may ask for the undo.
+      const known = addActors({ ...addContained(next, plan), handsOff: 'observe' }, members, this.keysOf(plan.suspend), verdict);
+      return { next: verdictHandled(this.audited(known, steps), verdict.id), events };
     });
   }
 
@@ -197,6 +199,8 @@ export class VerdictHandler {
       });
     if (frozen.interrupted.length > 0)
       steps.push({ name: 'suspend', status: 'done', detail: `interrupted ${processes(frozen.interrupted)}, started from an interactive shell` });
+    if (frozen.shells.length > 0)
+      steps.push({ name: 'interrupt', status: 'done', detail: `broke off what was typed into ${processes(frozen.shells)}; the shell itself goes on` });
     if (frozen.whitelisted.size > 0) steps.push(whitelistStep(frozen.whitelisted));
     const prepared = this.audited({ ...addContained(next, frozen.plan), handsOff: 'no' }, steps, stoppedMs);
     const running = frozen.plan.kill.length > 0;
@@ -226,8 +230,7 @@ export class VerdictHandler {
     let next = verdictHandled(this.audited(addContained(begun, plan), steps, nowMs), verdict.id);
     // Also those that were stopped and had ended by themselves before they could be killed: what they left is the attack's.
     const attackers = new Map([...frozen.stopped, ...(ended?.killed ?? [])].map((process) => [identityKey(process), process]));
-    const killedKeys = [...attackers.keys()].map((identity) => ({ key: `process:${this.ports.bootId8}:${identity}` }));
-    next = addActors(next, frozen.members, killedKeys, verdict);
+    next = addActors(next, frozen.members, this.keysOf([...attackers.values()]), verdict);
     // Once somebody could not be stopped, every later undo of this attack waits until it is quiet.
     next = setContainment(next, next.containment === 'impossible' ? 'impossible' : containment);
     if (frozen.members.length > 0) next = wantUndo(next);
@@ -289,6 +292,11 @@ export class VerdictHandler {
       containment: 'done',
       step: { name: 'contain', status: 'done', detail: ended === undefined ? `everything of it that ran is stopped` : detail },
     };
+  }
+
+  /** Processes as the sensor names them as actors. */
+  private keysOf(processes: readonly ProcessRef[]): { readonly key: string }[] {
+    return processes.map((process) => ({ key: `process:${this.ports.bootId8}:${identityKey(process)}` }));
   }
 
   private audited(current: IncidentCase, steps: readonly Step[], atMs = this.ports.now()): IncidentCase {

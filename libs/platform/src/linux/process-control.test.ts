@@ -61,6 +61,15 @@ describe.skipIf(process.platform !== 'linux')('process control on Linux', () => 
     expect(await control.waitForEnd(sleeper, 5)).toBe(false);
   });
 
+  it('knows whom an interrupt ends for certain', async () => {
+    const { process: sleeper } = start('sleep', '60');
+    await expect.poll(() => readProcess(sleeper.pid)?.exe).toMatch(/sleep$/u);
+    expect(control.endsByInterrupt(sleeper)).toBe(true);
+    const { process: stubborn } = start('sh', '-c', 'trap "" INT; while :; do sleep 1; done');
+    await expect.poll(() => control.endsByInterrupt(stubborn)).toBe(false);
+    expect(control.endsByInterrupt({ pid: sleeper.pid, startTime: sleeper.startTime + 1 })).toBe(false);
+  });
+
   it('takes a zombie for ended', async () => {
     // The shell starts a child, becomes sleep by exec, and so never collects it.
     const { process: parent } = start('sh', '-c', 'sleep 0 & exec sleep 60');

@@ -29,6 +29,10 @@ export class LinuxProcessControl implements ProcessControl {
     return this.signal(process, signals.interrupt);
   }
 
+  endsByInterrupt(process: ProcessIdentity): boolean {
+    return this.withPidfd(process, () => !handles(process.pid, signals.interrupt)) ?? false;
+  }
+
   kill(process: ProcessIdentity): SignalOutcome {
     return this.signal(process, signals.kill);
   }
@@ -70,4 +74,16 @@ export class LinuxProcessControl implements ProcessControl {
       pidfdClose(descriptor);
     }
   }
+}
+
+/** Whether a signal does anything but its default: the masks of blocked, ignored and caught signals in /proc/PID/status (proc(5)). Unknown counts as yes. */
+function handles(pid: number, signal: number): boolean {
+  let status: string;
+  try {
+    status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  } catch {
+    return true;
+  }
+  const masks = [...status.matchAll(/^Sig(?:Blk|Ign|Cgt):\s*([0-9a-f]+)$/gmu)].map(([, mask = '0']) => BigInt(`0x${mask}`));
+  return masks.length < 3 || masks.some((mask) => (mask & (1n << BigInt(signal - 1))) !== 0n);
 }

@@ -12,6 +12,8 @@ export interface ProcessStat {
   readonly sessionId: number;
   /** Device number of the controlling terminal; 0: none. */
   readonly terminal: number;
+  /** Process group in the terminal's foreground; -1: none. */
+  readonly foregroundGroupId: number;
   readonly kernelThread: boolean;
   readonly threads: number;
   readonly startTime: number;
@@ -33,6 +35,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     groupId: number(2),
     sessionId: number(3),
     terminal: number(4),
+    foregroundGroupId: number(5),
     kernelThread: (number(6) & kernelThreadFlag) !== 0,
     threads: number(17),
     startTime: number(19),
@@ -105,6 +108,7 @@ export function readProcess(pid: number): LiveProcess | undefined {
       uid: Number(/^Uid:\s+(\d+)/mu.exec(status)?.[1] ?? '0'),
       commandLine,
       interactiveShell: readsFromTerminal(exe, commandLine, stat.terminal),
+      foregroundGroupId: stat.foregroundGroupId,
       state: stat.state,
       ...(cwd === undefined ? {} : { cwd }),
     };

@@ -15,6 +15,7 @@ export function sketchProcess(sketch: ProcessSketch): LiveProcess {
     uid: 1000,
     commandLine: [sketch.exe ?? '/usr/bin/true'],
     interactiveShell: false,
+    foregroundGroupId: -1,
     state: 'S',
     ...sketch,
   };
@@ -63,6 +64,10 @@ export class MemoryProcessControl implements ProcessControl {
 
   interrupt(process: ProcessIdentity): SignalOutcome {
     return this.signal(process, 'interrupt');
+  }
+
+  endsByInterrupt(process: ProcessIdentity): boolean {
+    return this.isAlive(process);
   }
 
   kill(process: ProcessIdentity): SignalOutcome {
