@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 const library = (name: string) => fileURLToPath(new URL(`./libs/${name}/src/index.ts`, import.meta.url));
-const libraries = ['bus', 'config', 'content', 'contracts', 'detection', 'ops', 'platform', 'testing'];
+const libraries = ['bus', 'config', 'content', 'contracts', 'database', 'detection', 'ops', 'platform', 'testing'];
 const alias = Object.fromEntries(libraries.map((name) => [`@kuramori/${name}`, library(name)]));
 
 export default defineConfig({

@@ -1,6 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { Gauge } from 'prom-client';
-import type { ServiceContext } from '@kuramori/ops';
+import { registerGauge, type ServiceContext } from '@kuramori/ops';
 import { Detector } from './detector';
 import { DetectorController } from './detector.controller';
 
@@ -14,14 +13,12 @@ export async function detectorModule({ settings, bus, health, metrics, log }: Se
   log.log(`state rebuilt from ${messages} messages`);
   health.register('judging', () => ({ status: 'healthy', details: { detector: detector.details() } }));
   for (const figure of ['facts', 'suspicion', 'warning', 'attack'] as const) {
-    new Gauge({
-      name: `kuramori_detector_${figure}_total`,
-      help: figure === 'facts' ? 'Facts judged since the start' : `Verdicts of the level ${figure} since the start`,
-      registers: [metrics],
-      collect() {
-        this.set(detector.figures()[figure]);
-      },
-    });
+    registerGauge(
+      metrics,
+      `kuramori_detector_${figure}_total`,
+      figure === 'facts' ? 'Facts judged since the start' : `Verdicts of the level ${figure} since the start`,
+      () => detector.figures()[figure],
+    );
   }
   return { module: DetectorModule, providers: [{ provide: Detector, useValue: detector }] };
 }

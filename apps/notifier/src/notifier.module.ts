@@ -1,9 +1,10 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { DatabaseError } from '@kuramori/database';
 import { type ServiceContext, StartError } from '@kuramori/ops';
 import { Gauge } from 'prom-client';
 import { IncidentController } from './incident.controller';
 import { Notifier, type NotifierOptions } from './notifier';
-import { DatabaseError, databaseFile } from './outbox/database';
+import { databaseFile } from './outbox/database';
 
 /** The notifier and what it hears. */
 @Module({ controllers: [IncidentController] })

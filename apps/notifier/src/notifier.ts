@@ -3,7 +3,7 @@ import { IncidentCloudEvent, parseMessage } from '@kuramori/contracts';
 import type { Channel } from './channels/channel';
 import { MailChannel } from './channels/mail/mail-channel';
 import { defaultRetryTimes, Delivery, type RetryTimes } from './delivery';
-import { openDatabase } from './outbox/database';
+import { openNotices } from './outbox/database';
 import { NoticeOutbox, type SettleTimes } from './outbox/notice-outbox';
 
 export const defaultSettleTimes: SettleTimes = { openedMs: 1000, overMs: 3000 };
@@ -36,7 +36,7 @@ export class Notifier {
   /** @throws DatabaseError */
   static async start(options: NotifierOptions): Promise<Notifier> {
     const now = options.now ?? Date.now;
-    const outbox = new NoticeOutbox(await openDatabase(options.databaseFile), options.settle ?? defaultSettleTimes, now);
+    const outbox = new NoticeOutbox(await openNotices(options.databaseFile), options.settle ?? defaultSettleTimes, now);
     const { mail } = options.settings.notify;
     const channels: Channel[] = mail === null ? [] : [new MailChannel(mail, options.settings.language)];
     await outbox.retryRefusedSince(now() - retryRefusedMs);

@@ -1,10 +1,11 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { HealthRegistry, type ResponderHealthDetails, type ServiceContext, StartError } from '@kuramori/ops';
+import { DatabaseError } from '@kuramori/database';
+import { HealthRegistry, registerGauge, type ResponderHealthDetails, type ServiceContext, StartError } from '@kuramori/ops';
 import { LinuxPackageRegistry, LinuxProcessControl, OwnProcesses } from '@kuramori/platform';
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { OperatorController } from './operator.controller';
 import { Responder, type ResponderOptions } from './responder';
-import { DatabaseError, databaseFile } from './store/database';
+import { databaseFile } from './store/database';
 import { VerdictController } from './verdict.controller';
 
 /** The responder and what it hears. */
@@ -48,15 +49,7 @@ function registerHealth(health: HealthRegistry, responder: Responder, mode: 'enf
 }
 
 function registerMetrics(registry: Registry, responder: Responder): void {
-  const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      async collect() {
-        this.set(await read());
-      },
-    });
+  const gauge = (name: string, help: string, read: () => number | Promise<number>) => registerGauge(registry, name, help, read);
   gauge('kuramori_incidents_open', 'Incidents that are not closed', () => responder.countOpen());
   for (const level of ['suspicion', 'warning', 'attack'] as const) {
     gauge(`kuramori_verdicts_${level}_total`, `Verdicts of the level ${level} taken since the start`, () => responder.verdictCounts()[level]);

@@ -11,7 +11,7 @@ import { Services } from './response/services';
 import { SuspicionPinner } from './response/suspicion-pinner';
 import { VerdictHandler } from './response/verdict-handler';
 import { Whitelist } from './response/whitelist';
-import { openDatabase } from './store/database';
+import { openIncidents } from './store/database';
 import { EventPublisher } from './store/event-publisher';
 import { IncidentStore } from './store/incident-store';
 
@@ -59,7 +59,7 @@ export class Responder {
   static async start(options: ResponderOptions): Promise<Responder> {
     const { settings, bus, control } = options;
     const now = options.now ?? Date.now;
-    const store = new IncidentStore(await openDatabase(options.databaseFile), now);
+    const store = new IncidentStore(await openIncidents(options.databaseFile), now);
     const services = new Services(bus, settings.host);
     const publisher = new EventPublisher(store, bus, options.log);
     const protectionBeganMs = Number(await store.keepFirst('protectionBeganMs', String(now())));

@@ -1,7 +1,6 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { type ServiceContext, StartError } from '@kuramori/ops';
-import { Gauge } from 'prom-client';
-import { DatabaseError } from './catalogue/database';
+import { DatabaseError } from '@kuramori/database';
+import { registerGauge, type ServiceContext, StartError } from '@kuramori/ops';
 import { FactsController } from './facts.controller';
 import { OperatorController } from './operator.controller';
 import { Vault, type VaultOptions } from './vault';
@@ -38,15 +37,7 @@ export async function vaultModule(
 }
 
 function registerMetrics(registry: ServiceContext['metrics'], vault: Vault): void {
-  const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      async collect() {
-        this.set(await read());
-      },
-    });
+  const gauge = (name: string, help: string, read: () => number | Promise<number>) => registerGauge(registry, name, help, read);
   gauge('kuramori_vault_files', 'Files with at least one stored version', async () => (await vault.details()).protection.files);
   gauge('kuramori_vault_versions', 'Stored versions', async () => (await vault.details()).vault.versions);
   gauge('kuramori_vault_stored_bytes', 'Bytes that content takes on the disk', async () => (await vault.details()).vault.storedBytes);

@@ -19,9 +19,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { DatabaseError } from '@kuramori/database';
 import { compareManifests, takeManifest } from '@kuramori/testing';
 import { afterEach, describe, expect, it } from 'vitest';
-import { DatabaseError } from './catalogue/database';
 import { alice, mallory, Scene, type SceneOptions } from './testing/scene';
 
 const scenes: Scene[] = [];

@@ -3,6 +3,6 @@ export * from './health/health-registry';
 export { OpsModule } from './health/ops.module';
 export { ServiceLogger } from './log/service-logger';
 export { runService, type ServiceContext, type ServiceDefinition } from './service/run-service';
-export { serviceMetrics } from './service/service-metrics';
+export { registerGauge, serviceMetrics } from './service/service-metrics';
 export { StartError } from './service/start-error';
 export * from './tokens';

@@ -1,66 +1,19 @@
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import sqlite3 from 'sqlite3';
-import { DataSource, type MigrationInterface } from 'typeorm';
+import type { DataSource } from 'typeorm';
+import { openDatabase } from '@kuramori/database';
 import { CreateNotices1764000000000 } from './create-notices.migration';
 import { NoticeRow } from './notice-row';
-
-const migrations: readonly (new () => MigrationInterface)[] = [CreateNotices1764000000000];
-/** A writer waits this long for another process's lock, e.g. of a backup tool reading the file. */
-const busyTimeoutMs = 5000;
-
-/** The database can't be used as it is; the message says what to do. */
-export class DatabaseError extends Error {
-  override readonly name = 'DatabaseError';
-}
 
 export function databaseFile(dataDir: string): string {
   return path.join(dataDir, 'notifier', 'notifier.sqlite');
 }
 
-/**
- * Opens the notifier's own database and brings it to this version's form.
- * @throws DatabaseError when it was written by a newer version, is damaged, or can't be written
- */
-export async function openDatabase(file: string): Promise<DataSource> {
-  const source = new DataSource({
-    type: 'sqlite',
-    driver: sqlite3,
-    database: file,
-    enableWAL: true,
-    busyTimeout: busyTimeoutMs,
+/** The notifier's own database. @throws DatabaseError */
+export async function openNotices(file: string): Promise<DataSource> {
+  return openDatabase({
+    file,
     entities: [NoticeRow],
-    migrations: [...migrations],
-    migrationsTransactionMode: 'all',
-    logging: false,
+    migrations: [CreateNotices1764000000000],
+    lossWithoutIt: 'mails not sent yet are lost, incidents are not',
   });
-  try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    await source.initialize();
-    await source.query('PRAGMA synchronous = NORMAL');
-    await refuseNewerVersion(source, file);
-    await source.runMigrations();
-    return source;
-  } catch (error) {
-    if (source.isInitialized) await source.destroy();
-    if (error instanceof DatabaseError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new DatabaseError(
-      `${file} can't be used: ${reason}. Check the free space and the rights; if the file is damaged, move it away: mails not sent yet are lost, incidents are not.`,
-      { cause: error },
-    );
-  }
-}
-
-async function refuseNewerVersion(source: DataSource, file: string): Promise<void> {
-  const tables: unknown = await source.query(`SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'migrations'`);
-  if (!Array.isArray(tables) || tables.length === 0) return;
-  const done = await source.query<readonly { name: string }[]>('SELECT name FROM migrations');
-  const known = new Set(source.migrations.map((migration) => migration.name));
-  const unknown = done.filter(({ name }) => !known.has(name));
-  if (unknown.length > 0) {
-    throw new DatabaseError(
-      `${file} was written by a newer version of Kuramori (${unknown.map(({ name }) => name).join(', ')}). Install that version again, or restore the file from a backup made before the upgrade.`,
-    );
-  }
 }

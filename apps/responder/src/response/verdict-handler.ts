@@ -200,7 +200,11 @@ export class VerdictHandler {
     if (frozen.interrupted.length > 0)
       steps.push({ name: 'suspend', status: 'done', detail: `interrupted ${processes(frozen.interrupted)}, started from an interactive shell` });
     if (frozen.shells.length > 0)
-      steps.push({ name: 'interrupt', status: 'done', detail: `broke off what was typed into ${processes(frozen.shells)}; the shell itself goes on` });
+      steps.push({
+        name: 'interrupt',
+        status: 'done',
+        detail: `broke off what was typed into ${processes(frozen.shells)}; the shell itself goes on`,
+      });
     if (frozen.whitelisted.size > 0) steps.push(whitelistStep(frozen.whitelisted));
     const prepared = this.audited({ ...addContained(next, frozen.plan), handsOff: 'no' }, steps, stoppedMs);
     const running = frozen.plan.kill.length > 0;

@@ -9,17 +9,21 @@ export function serviceMetrics(service: string): Registry {
   return registry;
 }
 
+/** A figure that is read when somebody asks for the metrics. */
+export function registerGauge(registry: Registry, name: string, help: string, read: () => number | Promise<number>): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    async collect() {
+      this.set(await read());
+    },
+  });
+}
+
 /** How the bus does for this service, read when asked. */
 export function registerBusMetrics(registry: Registry, bus: Pick<Bus, 'figures'>): void {
-  const gauge = (name: string, help: string, value: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(value());
-      },
-    });
+  const gauge = (name: string, help: string, read: () => number) => registerGauge(registry, name, help, read);
   gauge('kuramori_bus_connected', '1 while connected to NATS', () => (bus.figures().connected ? 1 : 0));
   gauge('kuramori_bus_reconnects_total', 'Connections made again', () => bus.figures().reconnects);
   gauge('kuramori_bus_published_total', 'Messages stored in streams', () => bus.figures().published);

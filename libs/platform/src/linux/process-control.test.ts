@@ -121,6 +121,7 @@ describe('reading /proc', () => {
       parentPid: 5,
       groupId: 6,
       sessionId: 7,
+      foregroundGroupId: 8,
       terminal: 34_816,
       kernelThread: false,
       threads: 3,

@@ -1,0 +1,1 @@
+export { type DatabaseDefinition, DatabaseError, openDatabase } from './open-database';
