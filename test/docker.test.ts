@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import Ajv from 'ajv';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { serverConfiguration } from '@kuramori/bus';
+import { passwordVariable, serverConfiguration } from '@kuramori/bus';
 import { serviceNames } from '@kuramori/contracts';
 import composeSchema from './schemas/compose-spec.subset.json';
 import { projectRoot } from './support';
@@ -20,6 +20,7 @@ interface Compose {
       {
         readonly build?: { readonly args: { readonly APP: string }; readonly context: string; readonly dockerfile: string };
         readonly volumes?: readonly string[];
+        readonly env_file?: readonly string[];
       }
     >
   >;
@@ -71,20 +72,33 @@ describe('docker/', () => {
       port: 4222,
       bind: '127.0.0.1',
       storeDir: '/var/lib/kuramori/bus/jetstream',
-      passwordOf: (role) => `$KURAMORI_${role.toUpperCase()}_PASSWORD`,
+      passwordOf: (role) => `$${passwordVariable(role)}`,
     });
     expect(read('nats-server.conf')).toBe(wanted);
   });
 
-  it('has a NATS configuration that nats-server accepts', () => {
-    const check = spawnSync('nats-server', ['-t', '-c', path.join(docker, 'nats-server.conf')], {
-      encoding: 'utf8',
-      env: {
-        ...process.env,
-        ...Object.fromEntries([...serviceNames, 'operator', 'integrator'].map((name) => [`KURAMORI_${name.toUpperCase()}_PASSWORD`, 'checked-only'])),
-      },
-    });
-    expect(check.stderr + check.stdout).toContain('is valid');
-    expect(check.status).toBe(0);
+  it('has a NATS configuration that nats-server accepts with the passwords that `bus init` makes', () => {
+    const scratch = mkdtempSync(path.join(tmpdir(), 'kuramori-docker-'));
+    try {
+      const credentials = path.join(scratch, 'credentials');
+      const made = spawnSync(process.execPath, [path.join(projectRoot, 'dist/apps/cli/main.mjs'), 'bus', 'init', credentials], { encoding: 'utf8' });
+      expect(made.status, made.stderr).toBe(0);
+      expect(readdirSync(credentials).sort()).toEqual(
+        ['bus.env', ...[...serviceNames, 'operator', 'integrator'].map((role) => `${role}.json`)].sort(),
+      );
+      const lines = readFileSync(path.join(credentials, 'bus.env'), 'utf8').trimEnd().split('\n');
+      const environment = Object.fromEntries(
+        lines.map((line): [string, string] => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+      );
+      const check = spawnSync('nats-server', ['-t', '-c', path.join(docker, 'nats-server.conf')], {
+        encoding: 'utf8',
+        env: { ...process.env, ...environment },
+      });
+      expect(check.stderr + check.stdout).toContain('is valid');
+      expect(check.status).toBe(0);
+      expect(compose.services.bus?.env_file).toEqual(['./credentials/bus.env']);
+    } finally {
+      rmSync(scratch, { recursive: true });
+    }
   });
 });

@@ -6,6 +6,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import type { Incident } from '@kuramori/contracts';
 import { compareManifests, Installation, launch, takeManifest, waitFor } from '@kuramori/testing';
 
 const { values, positionals } = parseArgs({
@@ -37,6 +38,8 @@ interface Outcome {
   readonly lost: number;
   readonly added: number;
   readonly good: boolean;
+  /** For a result that is not as it should be: what the incidents say, and the first files lost or left. */
+  readonly story: readonly string[];
 }
 
 async function runScenario(script: string): Promise<Outcome> {
@@ -76,10 +79,22 @@ async function runScenario(script: string): Promise<Outcome> {
       lost: kind === 'attack' ? lost.length : 0,
       added: kind === 'attack' ? added.length : 0,
       good,
+      story: good ? [] : storyOf(incidents, kind === 'attack' ? lost : [], kind === 'attack' ? added : []),
     };
   } finally {
     await installation.dispose();
   }
+}
+
+function storyOf(incidents: readonly Incident[], lost: readonly string[], added: readonly string[]): string[] {
+  const told = incidents.flatMap(({ title, severity, actor, evidence, actions }) => [
+    `${severity}: ${title}; ${actor.commandLine ?? actor.exe ?? ''}`,
+    ...[...Map.groupBy(evidence, ({ indicator, weight }) => `${indicator} (${weight})`)].map(
+      ([indicator, found]) => `  ${found.length} × ${indicator}, e.g. ${found[0]?.summary ?? ''}`,
+    ),
+    ...actions.map(({ name, status, detail }) => `  ${name} ${status}: ${detail.slice(0, 200)}`),
+  ]);
+  return [...told, ...lost.slice(0, 5).map((name) => `lost: ${name}`), ...added.slice(0, 5).map((name) => `left: ${name}`)];
 }
 
 const outcomes: Outcome[] = [];
@@ -95,10 +110,12 @@ for (const [index, script] of positionals.entries()) {
     lost: 0,
     added: 0,
     good: false,
+    story: [],
   }));
   process.stderr.write(
     `${outcome.good ? 'good' : 'NOT GOOD'}: ${outcome.incidents}, touched ${outcome.touched}, lost ${outcome.lost}, left ${outcome.added}, ${outcome.end}\n`,
   );
+  for (const line of outcome.story) process.stderr.write(`    ${line}\n`);
   outcomes.push(outcome);
 }
 const table = new Table({ head: ['', 'scenario', 'kind', 'wall s', 'end', 'incidents', 'touched', 'lost', 'left'] });

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { Command, CommanderError } from 'commander';
 import { SettingsError } from '@kuramori/config';
+import { addBus } from './commands/bus';
 import { addConfig } from './commands/config';
 import { addIncidents } from './commands/incidents';
 import { addQuarantine } from './commands/quarantine';
@@ -27,7 +28,7 @@ let status: ExitStatus = exitStatus.done;
 const done = (reached: ExitStatus): void => {
   status = reached;
 };
-for (const add of [addUp, addStatus, addIncidents, addRestore, addVersions, addQuarantine, addConfig]) add(program, done);
+for (const add of [addUp, addStatus, addIncidents, addRestore, addVersions, addQuarantine, addConfig, addBus]) add(program, done);
 
 try {
   await program.parseAsync();

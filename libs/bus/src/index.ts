@@ -6,5 +6,5 @@ export { callCommand, JetStreamClient } from './nest/jetstream-client';
 export { BusContext, BusExceptionFilter, CommandError, JetStreamStrategy } from './nest/jetstream-strategy';
 export { onCommand, onStream } from './nest/patterns';
 export { permissionsOf, type RoleName, roleNames } from './server/roles';
-export { serverConfiguration, writeServerFiles } from './server/server-files';
+export { passwordVariable, serverConfiguration, writeForeignServerFiles, writeServerFiles } from './server/server-files';
 export { SpooledPublisher } from './spool/spooled-publisher';

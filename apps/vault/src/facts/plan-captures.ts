@@ -30,10 +30,16 @@ export type IsOwn = (fact: FileFact) => boolean;
 export function planCaptures(facts: readonly FileFact[], known: (path: string) => KnownState | undefined, isOwn: IsOwn): PlannedCapture[] {
   const followed = new Map<string, Followed>();
   const all: Followed[] = [];
+  // What stood there before the batch has left: whatever comes there now is another file.
+  const vacated = new Set<string>();
+  const isVacated = (path: string) => {
+    for (let part = path; part !== ''; part = part.slice(0, part.lastIndexOf('/'))) if (vacated.has(part)) return true;
+    return false;
+  };
   const at = (path: string): Followed => {
     const existing = followed.get(path);
     if (existing !== undefined) return existing;
-    const state = known(path);
+    const state = isVacated(path) ? undefined : known(path);
     const created: Followed = { path, pathBefore: state === undefined ? undefined : path, known: state, index: undefined };
     followed.set(path, created);
     all.push(created);
@@ -42,7 +48,10 @@ export function planCaptures(facts: readonly FileFact[], known: (path: string) =
   for (const [index, fact] of facts.entries()) {
     if (isOwn(fact) || fact.kind === 'other') continue;
     if (fact.kind === 'directory') {
-      if (fact.operation === 'renamed' && fact.oldPath !== undefined) moveBelow(followed, fact.oldPath, fact.path);
+      if (fact.operation === 'renamed' && fact.oldPath !== undefined) {
+        moveBelow(followed, fact.oldPath, fact.path);
+        vacated.add(fact.oldPath);
+      } else if (fact.operation === 'deleted') vacated.add(fact.path);
       continue;
     }
     switch (fact.operation) {
@@ -53,6 +62,7 @@ export function planCaptures(facts: readonly FileFact[], known: (path: string) =
       case 'renamed': {
         const file = at(fact.oldPath ?? fact.path);
         followed.delete(fact.oldPath ?? fact.path);
+        if (fact.oldPath !== undefined) vacated.add(fact.oldPath);
         const replaced = followed.get(fact.path);
         if (replaced !== undefined) replaced.path = undefined;
         file.path = fact.path;
@@ -70,6 +80,7 @@ export function planCaptures(facts: readonly FileFact[], known: (path: string) =
         const file = at(fact.path);
         file.path = undefined;
         followed.delete(fact.path);
+        vacated.add(fact.path);
         break;
       }
     }

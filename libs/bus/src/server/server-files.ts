@@ -65,25 +65,49 @@ function writePrivately(file: string, text: string): void {
   renameSync(temporary, file);
 }
 
+/** The variable that holds a role's password in a configuration without secrets (docker/nats-server.conf). */
+export function passwordVariable(role: RoleName): string {
+  return `KURAMORI_${role.toUpperCase()}_PASSWORD`;
+}
+
 /**
- * Makes what the own nats-server needs; passwords are made once and kept. Safe to call at each start.
- * @returns the configuration file for `nats-server --config`
+ * One credential file per role; passwords are made once and kept. Safe to call again.
+ * @returns each role's password
  */
-export function writeServerFiles(options: ServerFilesOptions): string {
-  const busDir = path.join(options.dataDir, 'bus');
-  for (const directory of [busDir, options.credentials]) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    chmodSync(directory, 0o700);
-  }
-  const url = `nats://127.0.0.1:${options.port}`;
+function writeCredentials(directory: string, url: string): Map<RoleName, string> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  chmodSync(directory, 0o700);
   const passwords = new Map<RoleName, string>();
   for (const role of roleNames) {
-    const file = path.join(options.credentials, `${role}.json`);
+    const file = path.join(directory, `${role}.json`);
     const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { password?: string }).password : undefined;
     const password = known ?? randomBytes(24).toString('base64url');
     passwords.set(role, password);
     writePrivately(file, `${JSON.stringify({ url, user: role, password, inboxPrefix: inboxPrefixOf(role) }, undefined, 2)}\n`);
   }
+  return passwords;
+}
+
+/**
+ * For a nats-server that somebody else starts: credentials, and `bus.env` with the passwords under the names that a configuration without secrets uses. Safe to call again.
+ * @returns the path of bus.env
+ */
+export function writeForeignServerFiles(directory: string, url: string): string {
+  const passwords = writeCredentials(directory, url);
+  const environment = path.join(directory, 'bus.env');
+  writePrivately(environment, [...passwords].map(([role, password]) => `${passwordVariable(role)}=${password}\n`).join(''));
+  return environment;
+}
+
+/**
+ * Makes what the own nats-server needs. Safe to call at each start.
+ * @returns the configuration file for `nats-server --config`
+ */
+export function writeServerFiles(options: ServerFilesOptions): string {
+  const busDir = path.join(options.dataDir, 'bus');
+  mkdirSync(busDir, { recursive: true, mode: 0o700 });
+  chmodSync(busDir, 0o700);
+  const passwords = writeCredentials(options.credentials, `nats://127.0.0.1:${options.port}`);
   const configuration = path.join(busDir, 'nats-server.conf');
   writePrivately(
     configuration,
