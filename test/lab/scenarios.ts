@@ -64,7 +64,11 @@ async function runScenario(script: string): Promise<Outcome> {
       return list.every(({ state, severity }) => over(state) || severity === 'low') ? list : undefined;
     }).catch(() => installation.incidents());
     const serious = incidents.filter(({ severity }) => severity !== 'low');
-    const { lost, added } = compareManifests(before, takeManifest(installation.share));
+    const harm = () => compareManifests(before, takeManifest(installation.share));
+    // What came late is undone in a further round.
+    if (kind === 'attack')
+      await waitFor('everything to be back', 20_000, () => harm().lost.length + harm().added.length === 0).catch(() => undefined);
+    const { lost, added } = harm();
     const good =
       kind === 'attack'
         ? serious.length === 1 && lost.length === 0 && added.length === 0

@@ -12,7 +12,7 @@ mode: enforce                   # enforce | observe (judge and alert, never act)
 protect:
   roots: [/srv/share]           # directories to protect, absolute, none inside another or in dataDir
   extensions: all               # all, or a list: limits what the vault keeps, never what is judged
-  exclude: ["**/~$*", "**/.git/objects/**"]   # not kept in the vault (still judged)
+  exclude: []                   # e.g. ["**/*.iso"]: not kept in the vault, so not restored (still judged)
   sensor: auto                  # auto | fanotify | chokidar
   guard: { enabled: true, deadlineMs: 2000, onDeadline: allow }   # copy before write while the baseline runs
   rescanEvery: 1h               # compare the disk with the vault's catalogue

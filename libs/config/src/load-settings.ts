@@ -243,7 +243,7 @@ function complete(document: SettingsDocument): Settings {
         protect.extensions === undefined || protect.extensions === 'all'
           ? 'all'
           : protect.extensions.map((extension) => extension.toLowerCase().replace(/^\./u, '')),
-      exclude: protect.exclude ?? ['**/~$*', '**/.git/objects/**'],
+      exclude: protect.exclude ?? [],
       sensor: protect.sensor ?? 'auto',
       guard: {
         enabled: protect.guard?.enabled ?? true,

@@ -16,23 +16,42 @@ export interface ManifestEntry {
 
 export type Manifest = ReadonlyMap<string, ManifestEntry>;
 
+/** What vanishes while it is read is left out: someone may be at work there. */
 export function takeManifest(directory: string): Manifest {
   const entries = new Map<string, ManifestEntry>();
-  for (const found of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    const file = path.join(found.parentPath, found.name);
-    const stat = lstatSync(file, { bigint: true });
-    const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : 'other';
-    const content = kind === 'file' ? createHash('sha256').update(readFileSync(file)).digest('hex') : kind === 'symlink' ? readlinkSync(file) : '';
-    entries.set(path.relative(directory, file), {
-      kind,
-      content,
-      uid: Number(stat.uid),
-      gid: Number(stat.gid),
-      mode: Number(stat.mode & 0o7777n),
-      mtimeNs: stat.mtimeNs,
-    });
+  const waiting = [directory];
+  for (let parent = waiting.pop(); parent !== undefined; parent = waiting.pop()) {
+    for (const name of unlessGone(() => readdirSync(parent)) ?? []) {
+      const file = path.join(parent, name);
+      const entry = unlessGone(() => entryOf(file));
+      if (entry === undefined) continue;
+      entries.set(path.relative(directory, file), entry);
+      if (entry.kind === 'directory') waiting.push(file);
+    }
   }
   return entries;
+}
+
+function entryOf(file: string): ManifestEntry {
+  const stat = lstatSync(file, { bigint: true });
+  const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : 'other';
+  return {
+    kind,
+    content: kind === 'file' ? createHash('sha256').update(readFileSync(file)).digest('hex') : kind === 'symlink' ? readlinkSync(file) : '',
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    mode: Number(stat.mode & 0o7777n),
+    mtimeNs: stat.mtimeNs,
+  };
+}
+
+function unlessGone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 export interface ManifestDifference {
