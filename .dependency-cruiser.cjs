@@ -42,7 +42,7 @@ module.exports = {
     {
       name: 'testing-is-for-tests',
       severity: 'error',
-      from: { path: '^(apps|libs)/', pathNot: [test, '^libs/testing/', '\\.contract\\.ts$', '^libs/content/lab/'] },
+      from: { path: '^(apps|libs)/', pathNot: [test, '/testing/', '\\.contract\\.ts$', '^libs/content/lab/'] },
       to: { path: '^libs/testing/' },
     },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },

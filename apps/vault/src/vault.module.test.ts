@@ -6,9 +6,9 @@ import { BusExceptionFilter, callCommand, JetStreamStrategy, MemoryBus } from '@
 import { parseSettings } from '@kuramori/config';
 import { streams, subjects } from '@kuramori/contracts';
 import { HealthRegistry, OpsModule, serviceMetrics, StartError } from '@kuramori/ops';
-import { build } from 'esbuild';
+import { bundleForTest, type TestBundle } from '@kuramori/testing';
 import request from 'supertest';
-import { afterEach, expect, it } from 'vitest';
+import { afterAll, afterEach, expect, it } from 'vitest';
 import { Database, databaseFile } from './catalogue/database';
 import { Vault } from './vault';
 import { vaultModule } from './vault.module';
@@ -33,24 +33,13 @@ function settingsFor(share: string, dataDir: string) {
 }
 const log = { log: () => undefined, warn: () => undefined, error: () => undefined };
 
-/** The worker thread as it is bundled for the service; below node_modules, where it finds the native addons. */
-async function bundleWorker(): Promise<string> {
-  const directory = mkdtempSync(path.join(import.meta.dirname, '..', '..', '..', 'node_modules', '.kuramori-vault-test-'));
-  directories.push(directory);
-  await build({
-    entryPoints: [path.join(import.meta.dirname, 'capture.worker.ts')],
-    outfile: path.join(directory, 'capture.worker.mjs'),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    external: ['koffi', 'sqlite3', 'chokidar'],
-    tsconfig: path.join(import.meta.dirname, '..', '..', '..', 'tsconfig.json'),
-    banner: {
-      js: `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(${JSON.stringify(import.meta.url)});`,
-    },
-    logLevel: 'silent',
-  });
-  return directory;
+const bundles: TestBundle[] = [];
+afterAll(() => bundles.splice(0).forEach((bundle) => bundle.remove()));
+
+async function workers(): Promise<string> {
+  const bundle = await bundleForTest({ 'capture.worker': 'apps/vault/src/capture.worker.ts' });
+  bundles.push(bundle);
+  return bundle.directory;
 }
 
 it('takes batches from the stream, answers commands on the bus, and tells its health, with real reading threads', async () => {
@@ -61,7 +50,7 @@ it('takes batches from the stream, answers commands on the bus, and tells its he
   const settings = settingsFor(share, dataDir);
   const health = new HealthRegistry();
   const metrics = serviceMetrics('vault');
-  const module = await vaultModule({ settings, bus, log, health, metrics }, { workers: await bundleWorker() });
+  const module = await vaultModule({ settings, bus, log, health, metrics }, { workers: await workers() });
   const app = await NestFactory.createMicroservice(module, { strategy: new JetStreamStrategy(bus, 'fs01', log), logger: false });
   app.useGlobalFilters(new BusExceptionFilter());
   await app.listen();

@@ -1,6 +1,7 @@
 export * from './documents/manifest';
 export * from './documents/random';
 export * from './documents/share';
+export * from './system/bundle';
 export * from './system/installation';
 export * from './system/mailbox';
 export * from './system/ports';

@@ -5,7 +5,7 @@ import { type Bus, CommandError, connectBus } from '@kuramori/bus';
 import { type Incident, type RestoreReport, serviceNames, subjects } from '@kuramori/contracts';
 import { freePorts, waitFor } from '@kuramori/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { bundle, type BundledProgram, Scene } from '../testing/cli-harness';
+import { bundleCli, Scene } from '../testing/cli-harness';
 
 const incident = JSON.parse(readFileSync('test/golden/Incident.json', 'utf8')) as Incident;
 const evilName = 'plan\u001b[2J\u202Efdp.exe\n.docx';
@@ -32,7 +32,7 @@ const version = {
   pinned: true,
 };
 
-let cli: BundledProgram;
+let cli: Awaited<ReturnType<typeof bundleCli>>;
 let scene: Scene;
 let idle: Scene;
 const buses: Bus[] = [];
@@ -66,7 +66,7 @@ async function answer(service: 'vault' | 'responder', replies: Readonly<Record<s
 }
 
 beforeAll(async () => {
-  cli = await bundle('apps/cli/src/main.ts');
+  cli = await bundleCli();
   scene = new Scene(cli.file, await freePorts(7));
   idle = new Scene(cli.file, await freePorts(7));
   const up = scene.start(['up']);

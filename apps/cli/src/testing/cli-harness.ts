@@ -1,60 +1,15 @@
 /** The bundled `kuramori` command for tests, run as a process of its own with tiny services that do as they are told. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { serviceNames } from '@kuramori/contracts';
+import { bundleForTest } from '@kuramori/testing';
 
-const projectRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..');
-
-/** Loaded by Nest on demand and never here; native addons stay in node_modules. */
-const external = [
-  '@nestjs/websockets',
-  '@nestjs/platform-fastify',
-  '@fastify/static',
-  '@nats-io/*',
-  'amqplib',
-  'amqp-connection-manager',
-  'kafkajs',
-  'ioredis',
-  'mqtt',
-  '@grpc/*',
-  'sqlite3',
-  'koffi',
-];
-
-const banner = `import { createRequire as __createRequire } from 'node:module';
-import { fileURLToPath as __fileURLToPath } from 'node:url';
-const require = __createRequire(import.meta.url);
-const __filename = __fileURLToPath(import.meta.url);
-const __dirname = __fileURLToPath(new URL('.', import.meta.url));`;
-
-export interface BundledProgram {
-  readonly file: string;
-  remove(): void;
-}
-
-/** Bundles one entry point into a temporary directory from which packages are found. */
-export async function bundle(entryPoint: string): Promise<BundledProgram> {
-  const directory = realpathSync(mkdtempSync(path.join(tmpdir(), 'kuramori-bundle-')));
-  symlinkSync(path.join(projectRoot, 'node_modules'), path.join(directory, 'node_modules'));
-  const file = path.join(directory, 'apps', 'cli', 'main.mjs');
-  await build({
-    entryPoints: [path.resolve(projectRoot, entryPoint)],
-    outfile: file,
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    keepNames: true,
-    external,
-    tsconfig: path.join(projectRoot, 'tsconfig.json'),
-    banner: { js: banner },
-    logLevel: 'error',
-  });
-  return { file, remove: () => rmSync(directory, { recursive: true, force: true }) };
+/** The bundled command, as it stands in the product: services are found beside it. */
+export async function bundleCli(): Promise<{ readonly file: string; remove(): void }> {
+  const { directory, remove } = await bundleForTest({ 'apps/cli/main': 'apps/cli/src/main.ts' });
+  return { file: path.join(directory, 'apps', 'cli', 'main.mjs'), remove };
 }
 
 /** What a fake service does instead of living quietly. */

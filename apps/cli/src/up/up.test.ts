@@ -4,11 +4,11 @@ import path from 'node:path';
 import { serviceNames } from '@kuramori/contracts';
 import { freePorts, waitFor } from '@kuramori/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Behaviour, bundle, type BundledProgram, commandOf, isAlive, Scene } from '../testing/cli-harness';
+import { type Behaviour, bundleCli, commandOf, isAlive, Scene } from '../testing/cli-harness';
 
-let cli: BundledProgram;
+let cli: Awaited<ReturnType<typeof bundleCli>>;
 beforeAll(async () => {
-  cli = await bundle('apps/cli/src/main.ts');
+  cli = await bundleCli();
 }, 60_000);
 afterAll(() => cli.remove());
 

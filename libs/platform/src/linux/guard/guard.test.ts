@@ -3,32 +3,22 @@ import { promisify } from 'node:util';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { build } from 'esbuild';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { waitFor } from '@kuramori/testing';
+import { bundleForTest, type TestBundle, waitFor } from '@kuramori/testing';
 import { Guard } from './guard';
 import { readSpooledCopy } from './spool';
 
 let scratch = '';
 let mountPoint = '';
 let workerUrl: URL;
-const bundle = path.resolve('node_modules', `.guard-test-${process.pid}`);
+let bundle: TestBundle;
 
 beforeAll(async () => {
-  const entry = path.join(import.meta.dirname, 'guard.ts');
-  await build({
-    stdin: { contents: `import { runGuardWorker } from ${JSON.stringify(entry)};\nrunGuardWorker();`, resolveDir: import.meta.dirname, loader: 'ts' },
-    outfile: path.join(bundle, 'guard.worker.mjs'),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    tsconfig: path.resolve('tsconfig.json'),
-  });
-  workerUrl = pathToFileURL(path.join(bundle, 'guard.worker.mjs'));
+  bundle = await bundleForTest({ 'guard.worker': 'apps/watcher/src/guard.worker.ts' });
+  workerUrl = pathToFileURL(path.join(bundle.directory, 'guard.worker.mjs'));
 });
-afterAll(() => rmSync(bundle, { recursive: true, force: true }));
+afterAll(() => bundle.remove());
 
 beforeEach(() => {
   scratch = mkdtempSync(path.join(tmpdir(), 'kuramori-guard-'));
