@@ -1,11 +1,10 @@
 import { Argument, type Command, InvalidArgumentError } from 'commander';
-import type { Incident, IncidentDecision, RestoreItem } from '@kuramori/contracts';
+import { type Incident, type IncidentDecision, type RestoreItem, safeText } from '@kuramori/contracts';
 import { CommandFailure, type ExitStatus, exitStatus } from '../exit';
 import { longCommandTimeoutMs, type Operator, withOperator } from '../operator/operator';
 import { incidentsCsv } from '../output/csv';
 import { incidentText } from '../output/incident-text';
 import { formatTime } from '../output/format';
-import { safeText } from '../output/safe-text';
 import { table } from '../output/table';
 import { parseTime } from '../time-argument';
 import { type CommonOptions, contextOf, print, printJson, withJson } from './context';

@@ -1,10 +1,9 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import type { QuarantineEntry } from '@kuramori/contracts';
+import { type QuarantineEntry, safeText } from '@kuramori/contracts';
 import { type ExitStatus, exitStatus } from '../exit';
 import { longCommandTimeoutMs, withOperator } from '../operator/operator';
 import { formatBytes, formatTime } from '../output/format';
-import { safeText } from '../output/safe-text';
 import { table } from '../output/table';
 import { type CommonOptions, contextOf, print, printJson, withJson } from './context';
 

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import type { VersionInfo } from '@kuramori/contracts';
+import { type VersionInfo, safeText } from '@kuramori/contracts';
 import { type ExitStatus, exitStatus } from '../exit';
 import { withOperator } from '../operator/operator';
 import { formatBytes, formatTime } from '../output/format';
-import { safeText } from '../output/safe-text';
 import { table } from '../output/table';
 import { exactArguments, vaultPath } from '../path-argument';
 import { type CommonOptions, contextOf, print, printJson, withJson } from './context';

@@ -1,6 +1,5 @@
-import type { Incident, RestoreItem } from '@kuramori/contracts';
+import { type Incident, type RestoreItem, safeText } from '@kuramori/contracts';
 import { formatTime } from './format';
-import { safeText } from './safe-text';
 import { table } from './table';
 import type { Words } from './words';
 

@@ -1,27 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pathFromBytes } from '@kuramori/platform';
 import { parseTime } from '../time-argument';
 import { Backoff } from '../up/backoff';
 import { renderLine } from '../up/render-line';
 import { formatBytes, formatSeconds } from './format';
-import { safeText } from './safe-text';
 import { table } from './table';
-
-describe('safe text', () => {
-  it('holds nothing that a terminal obeys, whatever the bytes of a name are', () => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
-        expect(safeText(pathFromBytes(Buffer.from(bytes)))).not.toMatch(/[\p{Cc}\p{Cf}\u{F0000}-\u{F00FF}]/u);
-      }),
-    );
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => !/[\u0000-\u001F\u007F-\u009F\u202A-\u202E]/u.test(safeText(text))));
-  });
-  it('leaves names as people write them', () => {
-    expect(safeText('/srv/共有/été 2026 – plan.docx')).toBe('/srv/共有/été 2026 – plan.docx');
-    expect(safeText(pathFromBytes(Buffer.from([0x61, 0xff])))).toBe(String.raw`a\xff`);
-  });
-});
 
 describe('tables', () => {
   it('fit the width given, with nothing cut away', () => {

@@ -1,6 +1,5 @@
-import { serviceNames } from '@kuramori/contracts';
+import { serviceNames, safeText } from '@kuramori/contracts';
 import { formatBytes, formatCount, formatSeconds } from '../output/format';
-import { safeText } from '../output/safe-text';
 import { table } from '../output/table';
 import type { Words } from '../output/words';
 import type { StatusReport } from './status-report';

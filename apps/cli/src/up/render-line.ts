@@ -1,4 +1,4 @@
-import { safeText } from '../output/safe-text';
+import { safeText } from '@kuramori/contracts';
 
 const nameWidth = 11;
 

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type OwnProcess, readStat, writeOwnProcesses } from '@kuramori/platform';
+import { safeText } from '@kuramori/contracts';
 import type { ServiceReport, StatusReport } from '../status/status-report';
 import { nothingRuns } from '../status/status-report';
 import { formatCount, formatSeconds } from '../output/format';
-import { safeText } from '../output/safe-text';
 import { DiskReserve } from './disk-reserve';
 import { renderLine, terminalLine } from './render-line';
 import { ServiceLog } from './service-log';

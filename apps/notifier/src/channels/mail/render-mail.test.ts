@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Notice } from '../../notice';
 import { incidentOf, stages } from '../../testing/incidents';
 import { renderMail } from './render-mail';
-import { oneLine } from './safe-text';
+import { oneLine } from './mail-text';
 
 const notices: Readonly<Record<string, Notice>> = {
   'opened-contained': { kind: 'opened', incident: stages.contained() },

@@ -3,7 +3,7 @@ import type { Language } from '@kuramori/config';
 import type { Incident } from '@kuramori/contracts';
 import type { Notice } from '../../notice';
 import { type Phrases, phrasesOf } from './phrases';
-import { escapeHtml, oneLine } from './safe-text';
+import { escapeHtml, oneLine } from './mail-text';
 
 export interface RenderedMail {
   readonly subject: string;
