@@ -15,7 +15,8 @@ const attacks = ['openssl-encrypt-delete.sh', 'overwrite-in-place.py', 'encrypt-
 
 interface AttackRun {
   readonly attack: string;
-  readonly firstWriteToIncidentMs: number;
+  /** The verdict is at the responder, which opens the incident. */
+  readonly firstWriteToVerdictMs: number;
   readonly firstWriteToStoppedMs: number;
   readonly filesTouched: number;
   readonly stoppedToRestoredMs: number;
@@ -41,7 +42,7 @@ async function attackOnce(attack: string): Promise<AttackRun> {
     const firstMs = Date.parse(incident.firstActivityAt);
     return {
       attack,
-      firstWriteToIncidentMs: Date.parse(incident.openedAt) - firstMs,
+      firstWriteToVerdictMs: Date.parse(incident.openedAt) - firstMs,
       firstWriteToStoppedMs: end.endedAtMs - firstMs,
       filesTouched: incident.files.touched,
       stoppedToRestoredMs: Date.parse(incident.restoredAt ?? '') - end.endedAtMs,
@@ -109,13 +110,13 @@ const load = await storm(5000, 6);
 if (values.json) {
   process.stdout.write(`${JSON.stringify({ runs: results, storm: load }, undefined, 2)}\n`);
 } else {
-  const table = new Table({ head: ['attack (median)', 'write→incident ms', 'write→stopped ms', 'touched', 'stopped→restored ms', 'lost'] });
+  const table = new Table({ head: ['attack (median)', 'write→verdict ms', 'write→stopped ms', 'touched', 'stopped→restored ms', 'lost'] });
   for (const attack of attacks) {
     const own = results.filter((result) => result.attack === attack);
     const column = (field: Exclude<keyof AttackRun, 'attack'>) => Math.round(median(own.map((result) => result[field])));
     table.push([
       attack,
-      column('firstWriteToIncidentMs'),
+      column('firstWriteToVerdictMs'),
       column('firstWriteToStoppedMs'),
       column('filesTouched'),
       column('stoppedToRestoredMs'),

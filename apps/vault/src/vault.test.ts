@@ -7,6 +7,7 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -18,6 +19,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseError } from '@kuramori/database';
 import { compareManifests, takeManifest } from '@kuramori/testing';
@@ -56,6 +58,25 @@ describe('the baseline', () => {
     await here.baseline();
     expect(here.vault.baseline.figures().filesDone).toBe(0);
     expect((await here.vault.restore.versions(here.at('a.txt')))[0]).toMatchObject({ version: 1, actor: 'baseline', state: 'clean' });
+  });
+
+  it('takes what the guard left on a disk of its own for no file of the share', async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-vault-'));
+    const share = path.join(directory, 'share');
+    mkdirSync(share);
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', share]);
+    let here: Scene | undefined;
+    try {
+      mkdirSync(path.join(share, '.kuramori-spool'));
+      writeFileSync(path.join(share, '.kuramori-spool', '1.part'), 'a copy under way');
+      writeFileSync(path.join(share, 'plan.txt'), text('plan'));
+      here = await Scene.open({ directory });
+      await here.baseline();
+      expect((await here.vault.details()).protection.files).toBe(1);
+    } finally {
+      execFileSync('umount', [share]);
+      await here?.close();
+    }
   });
 
   it('keeps names that are no UTF-8 or 255 bytes long, sparse and empty files, and gives them back', async () => {

@@ -2,7 +2,7 @@ import { type BigIntStats, lstatSync, readdirSync, rmSync, writeFileSync } from 
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { restorePrefix } from '@kuramori/contracts';
-import { fsPath, pathFromBytes, toFileStat } from '@kuramori/platform';
+import { fsPath, pathFromBytes, spoolAtMountOf, toFileStat } from '@kuramori/platform';
 import { kindOf } from '../capture/file-state';
 import type { Capture } from '../capture/capture';
 import type { VaultCore } from '../core';
@@ -151,6 +151,7 @@ export class Baseline {
 
   private async *walk(root: string): AsyncGenerator<Found> {
     const waiting = [root];
+    const ours = new Set([this.core.settings.dataDir, spoolAtMountOf(root)]);
     let breathedMs = performance.now();
     for (let directory = waiting.pop(); directory !== undefined && !this.stopped; directory = waiting.pop()) {
       let names: Buffer[];
@@ -167,7 +168,7 @@ export class Baseline {
         // Vanished since it was listed: no news here.
         if (stat === undefined) continue;
         if (stat.isDirectory()) {
-          if (child === this.core.settings.dataDir) continue;
+          if (ours.has(child)) continue;
           waiting.push(child);
         }
         if (stat.isFile() && !this.core.kept(child)) {

@@ -1,3 +1,3 @@
 export { Guard, runGuardWorker } from './guard';
 export type { GuardCounter, GuardOptions } from './guard-thread';
-export { ensureSpoolDirectories, readSpooledCopy, spoolDirectoryFor, type SpooledCopy } from './spool';
+export { ensureSpoolDirectories, readSpooledCopy, spoolAtMountOf, spoolDirectoryFor, type SpooledCopy } from './spool';
