@@ -40,7 +40,12 @@ export function damage(installation: Installation, before: Manifest, ignore: rea
  * Waits until the share is as it was: evidence that came late is undone in another round.
  * @throws Error naming every file that is not, with what the incident, the vault and the services say about them
  */
-export async function everythingBack(installation: Installation, before: Manifest, ignore: readonly string[] = [], timeoutMs = 30_000): Promise<void> {
+export async function everythingBack(
+  installation: Installation,
+  before: Manifest,
+  ignore: readonly string[] = [],
+  timeoutMs = 30_000,
+): Promise<void> {
   await installation.explained(async () => {
     try {
       await waitFor('every file as it was', timeoutMs, () => isUnharmed(damage(installation, before, ignore)));

@@ -7,7 +7,7 @@ import { serviceNames } from '@kuramori/contracts';
 import { bundleForTest } from '@kuramori/testing';
 
 /** The bundled command, as it stands in the product: services are found beside it. */
-export async function bundleCli(): Promise<{ readonly file: string; remove(): void }> {
+export async function bundleCli(): Promise<{ readonly file: string; readonly remove: () => void }> {
   const { directory, remove } = await bundleForTest({ 'apps/cli/main': 'apps/cli/src/main.ts' });
   return { file: path.join(directory, 'apps', 'cli', 'main.mjs'), remove };
 }

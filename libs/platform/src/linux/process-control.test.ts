@@ -7,6 +7,8 @@ import { LinuxPackageRegistry, listedNames } from './package-registry';
 import { LinuxProcessControl } from './process-control';
 import { parseCommandLine, parseStat, readProcess, readsFromTerminal, readStat } from './process-table-reader';
 
+/** A busy machine may take its time for a process; what is waited for is the condition. */
+const soon = { timeout: 20_000 };
 const started: ChildProcess[] = [];
 const directories: string[] = [];
 
@@ -36,10 +38,10 @@ describe.skipIf(process.platform !== 'linux')('process control on Linux', () => 
   it('stops, resumes and ends the process that it was given', async () => {
     const { process: sleeper } = start('sleep', '60');
     expect(control.suspend(sleeper)).toBe('done');
-    await expect.poll(() => readProcess(sleeper.pid)?.state).toBe('T');
+    await expect.poll(() => readProcess(sleeper.pid)?.state, soon).toBe('T');
     expect(control.isAlive(sleeper)).toBe(true);
     expect(control.resume(sleeper)).toBe('done');
-    await expect.poll(() => readProcess(sleeper.pid)?.state).toBe('S');
+    await expect.poll(() => readProcess(sleeper.pid)?.state, soon).toBe('S');
     expect(control.suspend(sleeper)).toBe('done');
     expect(control.kill(sleeper)).toBe('done');
     expect(await control.waitForEnd(sleeper, 5000)).toBe(true);
@@ -63,10 +65,10 @@ describe.skipIf(process.platform !== 'linux')('process control on Linux', () => 
 
   it('knows whom an interrupt ends for certain', async () => {
     const { process: sleeper } = start('sleep', '60');
-    await expect.poll(() => readProcess(sleeper.pid)?.exe).toMatch(/sleep$/u);
+    await expect.poll(() => readProcess(sleeper.pid)?.exe, soon).toMatch(/sleep$/u);
     expect(control.endsByInterrupt(sleeper)).toBe(true);
     const { process: stubborn } = start('sh', '-c', 'trap "" INT; while :; do sleep 1; done');
-    await expect.poll(() => control.endsByInterrupt(stubborn)).toBe(false);
+    await expect.poll(() => control.endsByInterrupt(stubborn), soon).toBe(false);
     expect(control.endsByInterrupt({ pid: sleeper.pid, startTime: sleeper.startTime + 1 })).toBe(false);
   });
 
@@ -80,7 +82,7 @@ describe.skipIf(process.platform !== 'linux')('process control on Linux', () => 
           const stat = readStat(Number(name));
           return stat?.parentPid === parent.pid && stat.state === 'Z' ? [{ pid: Number(name), startTime: stat.startTime }] : [];
         });
-    await expect.poll(zombies).toHaveLength(1);
+    await expect.poll(zombies, soon).toHaveLength(1);
     const [zombie = { pid: 0, startTime: 0 }] = zombies();
     expect(control.isAlive(zombie)).toBe(false);
     expect(control.kill(zombie)).toBe('gone');
@@ -90,7 +92,7 @@ describe.skipIf(process.platform !== 'linux')('process control on Linux', () => 
   it('still sees a process whose first thread has left while others work on', async () => {
     const code = 'import ctypes,threading,time\nthreading.Thread(target=lambda: time.sleep(60)).start()\nctypes.CDLL(None).pthread_exit(None)';
     const { process: threaded } = start('python3', '-c', code);
-    await expect.poll(() => readStat(threaded.pid)?.state).toBe('Z');
+    await expect.poll(() => readStat(threaded.pid)?.state, soon).toBe('Z');
     expect(control.isAlive(threaded)).toBe(true);
     expect((await control.list()).some(({ pid }) => pid === threaded.pid)).toBe(true);
     expect(control.kill(threaded)).toBe('done');

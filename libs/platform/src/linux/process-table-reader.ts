@@ -1,5 +1,5 @@
 /** Reads /proc as it is now. Pure parsing apart from the reads themselves, so that recorded tables can be used in tests. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import path from 'node:path';
 import { pathFromBytes } from '../path-text';
 import type { LiveProcess } from '../process-control';
@@ -62,6 +62,25 @@ export function readsFromTerminal(exe: string, commandLine: readonly string[], t
   return true;
 }
 
+/** More than any of these files has, except for command lines whose rest names nothing more about the program. */
+const scratch = Buffer.alloc(64 * 1024);
+
+/**
+ * One file of /proc. Into one buffer for all: readFileSync takes a fresh 64 KiB for each of these files, and the garbage collections that follow make who ends
+ * meanwhile nameless. The result is good until the next call.
+ * @throws Error when the process is gone
+ */
+function readProcFile(file: string): Buffer {
+  const fd = openSync(file, 'r');
+  try {
+    let length = 0;
+    for (let read = -1; read !== 0 && length < scratch.length; length += read) read = readSync(fd, scratch, length, scratch.length - length, null);
+    return scratch.subarray(0, length);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Splits /proc/PID/cmdline. At most 4,096 arguments: a longer line names nothing more about the program. */
 export function parseCommandLine(bytes: Buffer): string[] {
   const end = bytes.at(-1) === 0 ? bytes.length - 1 : bytes.length;
@@ -80,9 +99,52 @@ function linkTarget(file: string): string | undefined {
 /** Start time and state alone: the check before every signal. Undefined when there is no such process. */
 export function readStat(pid: number): ProcessStat | undefined {
   try {
-    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    return parseStat(readProcFile(`/proc/${pid}/stat`).toString('latin1'));
   } catch {
     return undefined;
+  }
+}
+
+/** Path of the program, or '' when it can't be told: a kernel thread, a process that has just ended. */
+function programOf(pid: number): string {
+  const target = linkTarget(`/proc/${pid}/exe`) ?? programOfThreads(pid);
+  return target.replace(/ \(deleted\)$/u, '');
+}
+
+/** A first thread that has left takes the link with it, while the others work on. */
+function programOfThreads(pid: number): string {
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const target = thread === String(pid) ? undefined : linkTarget(`/proc/${pid}/task/${thread}/exe`);
+      if (target !== undefined) return target;
+    }
+  } catch {
+    // It has ended.
+  }
+  return '';
+}
+
+const userIdOf = (status: string): number => Number(/^Uid:\s+(\d+)/mu.exec(status)?.[1] ?? '0');
+
+/** What /proc still told of a process that may have ended while it was read. */
+export interface ProcessGlimpse {
+  /** Empty where it could not be read, and for kernel threads. */
+  readonly exe: string;
+  readonly stat?: ProcessStat;
+  readonly commandLine?: readonly string[];
+  readonly uid?: number;
+}
+
+/** Reads the program first: of a process that lives for a millisecond that is what matters. Undefined when nothing is left to read; kernel threads have a stat alone. */
+export function glimpseProcess(pid: number): ProcessGlimpse | undefined {
+  const exe = programOf(pid);
+  const stat = readStat(pid);
+  if (stat === undefined) return exe === '' ? undefined : { exe };
+  try {
+    const commandLine = parseCommandLine(readProcFile(`/proc/${pid}/cmdline`));
+    return { exe, stat, commandLine, uid: userIdOf(readProcFile(`/proc/${pid}/status`).toString('latin1')) };
+  } catch {
+    return { exe, stat };
   }
 }
 
@@ -93,9 +155,9 @@ export function readProcess(pid: number): LiveProcess | undefined {
   // A process whose first thread has left shows as Z while the others work on.
   if ((stat.state === 'Z' && stat.threads <= 1) || stat.state === 'X') return undefined;
   try {
-    const commandLine = parseCommandLine(readFileSync(`/proc/${pid}/cmdline`));
-    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
-    const exe = (linkTarget(`/proc/${pid}/exe`) ?? '').replace(/ \(deleted\)$/u, '');
+    const commandLine = parseCommandLine(readProcFile(`/proc/${pid}/cmdline`));
+    const status = readProcFile(`/proc/${pid}/status`).toString('latin1');
+    const exe = programOf(pid);
     const cwd = linkTarget(`/proc/${pid}/cwd`);
     return {
       pid,
@@ -105,7 +167,7 @@ export function readProcess(pid: number): LiveProcess | undefined {
       parentPid: stat.parentPid,
       sessionId: stat.sessionId,
       groupId: stat.groupId,
-      uid: Number(/^Uid:\s+(\d+)/mu.exec(status)?.[1] ?? '0'),
+      uid: userIdOf(status),
       commandLine,
       interactiveShell: readsFromTerminal(exe, commandLine, stat.terminal),
       foregroundGroupId: stat.foregroundGroupId,

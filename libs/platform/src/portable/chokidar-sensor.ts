@@ -1,45 +1,43 @@
 import { watch, type FSWatcher } from 'chokidar';
 import { unknownActor } from '@kuramori/contracts';
-import type { FileSensor, RawEvent, SensorFigures, SensorListener } from '../sensor';
+import { spoolAtMountOf } from '../linux/guard/spool';
+import { pathFromBytes, pathToBytes } from '../path-text';
+import { requireDirectories, Scope } from '../scope';
+import { type FileSensor, type RawEvent, type SensorFigures, type SensorListener, SensorUnavailableError } from '../sensor';
 
 type Change = Partial<Omit<RawEvent, 'atMs' | 'path' | 'actor'>>;
 
-/** chokidar: works wherever Node does, knows no actor, and loses events under load without saying so: a rescan stands behind it. */
+const nothing = { kind: 'file', created: false, modified: false, closedAfterWrite: false, deleted: false, renamed: false, metadata: false } as const;
+
+/**
+ * chokidar: works wherever Node does, knows no actor, and loses events under load without saying so: a rescan stands behind it. A rename is a deletion and a creation.
+ * What has a name that is not UTF-8, and everything in such a directory, it never sees.
+ */
 export class ChokidarSensor implements FileSensor {
   readonly name = 'chokidar';
   readonly knowsActors = false;
   private watcher: FSWatcher | undefined;
+  private giveUp: (() => void) | undefined;
   private seen = 0;
   private errors = 0;
 
   async start(roots: readonly string[], ignore: readonly string[], listener: SensorListener): Promise<void> {
-    const below = (path: string) => ignore.some((top) => path === top || path.startsWith(`${top}/`));
-    const watcher = watch([...roots], {
+    requireDirectories(roots);
+    const scope = new Scope(roots, [...ignore, ...roots.map(spoolAtMountOf)]);
+    const watcher = watch(roots.map(plainPath), {
       ignoreInitial: true,
-      ignored: below,
+      ignored: (path) => scope.isIgnored(pathText(path)),
       followSymlinks: false,
       persistent: true,
       alwaysStat: false,
       atomic: false,
     });
     this.watcher = watcher;
-    const tell = (path: string, change: Change) => {
+    const tell = (plain: string, change: Change) => {
+      const path = pathText(plain);
       this.seen += 1;
-      listener.events([
-        {
-          atMs: Date.now(),
-          kind: 'file',
-          path,
-          created: false,
-          modified: false,
-          closedAfterWrite: false,
-          deleted: false,
-          renamed: false,
-          metadata: false,
-          actor: unknownActor,
-          ...change,
-        },
-      ]);
+      if (roots.includes(path)) listener.lost(path, `${path} itself was renamed, removed or made anew`);
+      else listener.events([{ ...nothing, atMs: Date.now(), path, actor: unknownActor, ...change }]);
     };
     watcher.on('add', (path) => tell(path, { created: true, modified: true, closedAfterWrite: true }));
     watcher.on('change', (path) => tell(path, { modified: true, closedAfterWrite: true }));
@@ -50,8 +48,9 @@ export class ChokidarSensor implements FileSensor {
       this.errors += 1;
       for (const root of roots) listener.lost(root, error instanceof Error ? error.message : String(error));
     });
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
       watcher.once('ready', () => resolve());
+      this.giveUp = () => reject(new SensorUnavailableError('chokidar was stopped before it had seen every directory'));
     });
   }
 
@@ -61,6 +60,19 @@ export class ChokidarSensor implements FileSensor {
 
   async stop(): Promise<void> {
     await this.watcher?.close();
-    this.watcher = undefined;
+    this.giveUp?.();
   }
+}
+
+function pathText(plain: string): string {
+  return pathFromBytes(Buffer.from(plain));
+}
+
+/** @throws SensorUnavailableError for a name that chokidar takes for another one: it would watch nothing, and not say so */
+function plainPath(path: string): string {
+  const bytes = pathToBytes(path);
+  const plain = bytes.toString('utf8');
+  if (!Buffer.from(plain).equals(bytes)) throw new SensorUnavailableError(`chokidar can't watch ${path}: its name is not UTF-8`);
+  if (plain.includes('\\')) throw new SensorUnavailableError(`chokidar can't watch ${path}: it takes a backslash for a slash`);
+  return plain;
 }

@@ -7,7 +7,7 @@ const projectRoot = fileURLToPath(new URL('../../../../', import.meta.url));
 
 export interface TestBundle {
   readonly directory: string;
-  remove(): void;
+  readonly remove: () => void;
 }
 
 /**

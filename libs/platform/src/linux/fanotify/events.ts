@@ -5,18 +5,24 @@ export const masks = {
   closeWrite: 0x8n,
   create: 0x100n,
   delete: 0x200n,
+  openToExecute: 0x1000n,
   queueOverflow: 0x4000n,
   rename: 0x1000_0000n,
   onDirectory: 0x4000_0000n,
   onChild: 0x0800_0000n,
 } as const;
 
-/** A directory by handle, and a name in it. */
-export interface NamedEntry {
+/** A file or directory by its filesystem's own number: it keeps it when it is renamed, and no later one gets it. */
+export interface FileHandle {
   /** Filesystem id, 8 bytes hex. */
   readonly filesystem: string;
   /** struct file_handle: u32 bytes, s32 type, data. */
-  readonly directory: Buffer;
+  readonly handle: Buffer;
+}
+
+/** A name in a directory. */
+export interface NamedEntry {
+  readonly directory: FileHandle;
   readonly name: Buffer;
 }
 
@@ -27,44 +33,68 @@ export interface FanotifyEvent {
   readonly entry: NamedEntry | undefined;
   /** A rename's old place. */
   readonly oldEntry: NamedEntry | undefined;
+  /** To what it happened. */
+  readonly object: FileHandle | undefined;
 }
 
+/** No event is longer: two names of 255 bytes and three handles of 128. */
+export const longestEventBytes = 1024;
+
+const metadataBytes = 24;
+// enum of info records
+const fid = 1;
 const dfidName = 2;
 const oldDfidName = 10;
 const newDfidName = 12;
+/** Type, length, filesystem id, and the head of the handle. */
+const leastRecordBytes = 20;
 
-function namedEntry(buffer: Buffer, at: number, length: number): NamedEntry {
-  const handleBytes = buffer.readUInt32LE(at + 12);
-  const nameAt = at + 20 + handleBytes;
-  const end = buffer.indexOf(0, nameAt);
-  return {
-    filesystem: buffer.toString('hex', at + 4, at + 12),
-    // Copies: the buffer is read into again.
-    directory: Buffer.from(buffer.subarray(at + 12, nameAt)),
-    name: Buffer.from(buffer.subarray(nameAt, end < 0 || end > at + length ? at + length : end)),
-  };
+function fileHandle(record: Buffer): FileHandle {
+  const end = leastRecordBytes + record.readUInt32LE(12);
+  // Copies: the buffer is read into again.
+  return { filesystem: record.toString('hex', 4, 12), handle: Buffer.from(record.subarray(12, end)) };
 }
 
-/** Every event of one read. */
+function namedEntry(record: Buffer): NamedEntry {
+  const directory = fileHandle(record);
+  const rest = record.subarray(12 + directory.handle.length);
+  const zero = rest.indexOf(0);
+  return { directory, name: Buffer.from(zero < 0 ? rest : rest.subarray(0, zero)) };
+}
+
+function parseEvent(event: Buffer): FanotifyEvent {
+  let entry: NamedEntry | undefined;
+  let oldEntry: NamedEntry | undefined;
+  let object: FileHandle | undefined;
+  for (let at = event.readUInt16LE(6); at + 4 <= event.length;) {
+    const type = event.readUInt8(at);
+    const size = event.readUInt16LE(at + 2);
+    if (size < 4 || at + size > event.length) break;
+    if (size >= leastRecordBytes) {
+      const record = event.subarray(at, at + size);
+      if (type === dfidName || type === newDfidName) entry = namedEntry(record);
+      else if (type === oldDfidName) oldEntry = namedEntry(record);
+      else if (type === fid) object = fileHandle(record);
+    }
+    at += size;
+  }
+  return { mask: event.readBigUInt64LE(8), pid: event.readInt32LE(20), entry, oldEntry, object };
+}
+
+/** Every event of one read; one that is cut off at the end is left out. */
 export function parseFanotifyEvents(buffer: Buffer, length: number): FanotifyEvent[] {
   const events: FanotifyEvent[] = [];
-  for (let at = 0; at + 24 <= length;) {
-    const eventBytes = buffer.readUInt32LE(at);
-    if (eventBytes < 24) break;
-    const mask = buffer.readBigUInt64LE(at + 8);
-    const pid = buffer.readInt32LE(at + 20);
-    let entry: NamedEntry | undefined;
-    let oldEntry: NamedEntry | undefined;
-    for (let info = at + buffer.readUInt16LE(at + 6); info + 4 <= at + eventBytes;) {
-      const type = buffer.readUInt8(info);
-      const infoBytes = buffer.readUInt16LE(info + 2);
-      if (infoBytes < 4) break;
-      if (type === dfidName || type === newDfidName) entry = namedEntry(buffer, info, infoBytes);
-      else if (type === oldDfidName) oldEntry = namedEntry(buffer, info, infoBytes);
-      info += infoBytes;
-    }
-    events.push({ mask, pid, entry, oldEntry });
-    at += eventBytes;
+  const end = Math.min(length, buffer.length);
+  for (let at = 0; at + metadataBytes <= end;) {
+    const size = buffer.readUInt32LE(at);
+    if (size < metadataBytes || at + size > end) break;
+    events.push(parseEvent(buffer.subarray(at, at + size)));
+    at += size;
   }
   return events;
+}
+
+/** For maps. */
+export function handleKey({ filesystem, handle }: FileHandle): string {
+  return filesystem + handle.toString('latin1');
 }

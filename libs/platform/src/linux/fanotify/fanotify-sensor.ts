@@ -1,49 +1,68 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { type Actor, unknownActor } from '@kuramori/contracts';
+import { requireDirectories } from '../../scope';
 import { type FileSensor, type SensorFigures, type SensorListener, SensorUnavailableError } from '../../sensor';
-import { type SensorMessage, SensorThread, type SensorThreadOptions } from './sensor-thread';
+import { sentActorLimit, type SensorMessage, SensorThread, type SensorThreadOptions } from './sensor-thread';
 
 interface WorkerInput extends SensorThreadOptions {
-  readonly stop: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
 }
 type WorkerReply =
   | { readonly kind: 'started'; readonly connector: boolean }
   | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'settled'; readonly wish: number }
+  | { readonly kind: 'settled'; readonly wish: number; readonly figures: SensorFigures }
   | ({ readonly kind: 'events' } & SensorMessage);
+
+/** Cells of the memory that both threads share. */
+const stopCell = 0;
+const wishCell = 1;
 
 /** Entry point of the worker thread. */
 export function runFanotifyWorker(): void {
-  const { stop, ...options } = workerData as WorkerInput;
-  const flag = new Int32Array(stop);
+  const { control, ...options } = workerData as WorkerInput;
+  const cells = new Int32Array(control);
   const send = (reply: WorkerReply) => parentPort?.postMessage(reply);
   try {
     const thread = new SensorThread(options);
     send({ kind: 'started', connector: thread.hasConnector });
     thread.run(
-      () => Atomics.load(flag, 0) === 1,
+      () => Atomics.load(cells, stopCell) === 1,
       (message) => send({ kind: 'events', ...message }),
-      { wanted: () => Atomics.load(flag, 1), done: (wish) => send({ kind: 'settled', wish }) },
+      { wanted: () => Atomics.load(cells, wishCell), done: (wish, figures) => send({ kind: 'settled', wish, figures }) },
     );
   } catch (error) {
-    send({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) });
+    send({ kind: 'failed', reason: textOf(error) });
   }
 }
 
-/** Actors remembered by key; each is sent once by the thread. Twice the thread's own bound, so that none is forgotten that the thread takes for known. */
-const actorLimit = 100_000;
+/** Twice the thread's own bound, so that none is forgotten that the thread takes for known. */
+const actorLimit = 2 * sentActorLimit;
+/** Pauses before a thread that broke off is started again: a fault that stays must not become a busy loop. */
+const firstPauseMs = 100;
+const longestPauseMs = 30_000;
+/** After that long without a break the pauses begin anew. */
+const steadyMs = 60_000;
+const noFigures: SensorFigures = { eventsSeen: 0, eventsIgnored: 0, overflows: 0, unresolvedActors: 0 };
 
-/** fanotify on the roots' filesystems: everything that happens, and who did it. Needs CAP_SYS_ADMIN and a kernel from 5.17 on. */
+/**
+ * fanotify on the roots' filesystems, and on those mounted below the roots when it starts: everything that happens, and who did it. Needs CAP_SYS_ADMIN and a kernel
+ * from 5.17 on. A thread that breaks off is started again; what happened meanwhile is reported as lost.
+ */
 export class FanotifySensor implements FileSensor {
   readonly name = 'fanotify';
   readonly knowsActors = true;
-  private readonly stopFlag = new Int32Array(new SharedArrayBuffer(8));
-  private readonly actors = new Map<string, Actor>();
+  private readonly control = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+  private readonly actors = new Map<number, Actor>();
   private readonly wishes = new Map<number, () => void>();
-  private worker: Worker | undefined;
-  private latest = { seen: 0, ignored: 0, unresolved: 0 };
-  private overflows = 0;
+  /** Resolves when the thread that was started last has ended. */
+  private threadEnd: Promise<void> = Promise.resolve();
+  private readonly stopping = new AbortController();
+  private begunAtMs = 0;
+  private pauseMs = firstPauseMs;
+  private latest = noFigures;
+  /** Of the threads before this one. */
+  private before = noFigures;
   /** Without the process connector short-lived processes may stay unnamed. */
   hasProcessEvents = false;
 
@@ -53,32 +72,21 @@ export class FanotifySensor implements FileSensor {
   ) {}
 
   async start(roots: readonly string[], ignore: readonly string[], listener: SensorListener): Promise<void> {
-    const worker = new Worker(this.workerUrl, {
-      workerData: { roots, ignore, dataDir: this.dataDir, stop: this.stopFlag.buffer } satisfies WorkerInput,
-    });
-    this.worker = worker;
-    await new Promise<void>((resolve, reject) => {
-      worker.once('error', (error) => reject(new SensorUnavailableError(`fanotify: ${error instanceof Error ? error.message : String(error)}`)));
-      worker.on('message', (reply: WorkerReply) => {
-        if (reply.kind === 'started') {
-          this.hasProcessEvents = reply.connector;
-          resolve();
-        } else if (reply.kind === 'failed') {
-          reject(
-            new SensorUnavailableError(
-              `fanotify is not to be had: ${reply.reason}. It needs root (CAP_SYS_ADMIN) and Linux 5.17 or newer; protect.sensor: chokidar works without, but knows no actor`,
-            ),
-          );
-          for (const root of roots) listener.lost(root, reply.reason);
-        } else if (reply.kind === 'settled') this.settled(reply.wish);
-        else this.deliver(reply, roots, listener);
-      });
-    });
+    requireDirectories(roots);
+    try {
+      await this.begin(roots, ignore, listener);
+    } catch (error) {
+      throw new SensorUnavailableError(
+        `fanotify is not to be had: ${textOf(error)}. It needs root (CAP_SYS_ADMIN), Linux 5.17 or newer and a filesystem with file handles; protect.sensor: chokidar works without, but knows no actor`,
+        { cause: error },
+      );
+    }
   }
 
   /** The thread answers when it found the kernel's queue empty after the wish; messages of one port keep their order. */
   async settle(timeoutMs: number): Promise<void> {
-    const wish = Atomics.add(this.stopFlag, 1, 1) + 1;
+    if (this.stopping.signal.aborted) return;
+    const wish = Atomics.add(this.control, wishCell, 1) + 1;
     await Promise.race([
       new Promise<void>((resolve) => {
         this.wishes.set(wish, resolve);
@@ -88,40 +96,97 @@ export class FanotifySensor implements FileSensor {
     this.wishes.delete(wish);
   }
 
+  figures(): SensorFigures {
+    return sum(this.before, this.latest);
+  }
+
+  /** What was read before the thread saw the wish is still delivered. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    Atomics.store(this.control, stopCell, 1);
+    await this.threadEnd;
+    this.settled(Number.POSITIVE_INFINITY);
+  }
+
+  /** Resolves when the thread watches. @throws Error with what is missing */
+  private async begin(roots: readonly string[], ignore: readonly string[], listener: SensorListener): Promise<void> {
+    const worker = new Worker(this.workerUrl, {
+      workerData: { roots, ignore, dataDir: this.dataDir, control: this.control.buffer } satisfies WorkerInput,
+    });
+    this.actors.clear();
+    let reason = 'its thread ended';
+    let started = false;
+    await new Promise<void>((resolve, reject) => {
+      worker.on('error', (error) => {
+        reason = textOf(error);
+      });
+      worker.on('message', (reply: WorkerReply) => {
+        if (reply.kind === 'started') {
+          this.hasProcessEvents = reply.connector;
+          started = true;
+          this.begunAtMs = performance.now();
+          resolve();
+        } else if (reply.kind === 'failed') reason = reply.reason;
+        else if (reply.kind === 'settled') {
+          this.latest = reply.figures;
+          this.settled(reply.wish);
+        } else this.deliver(reply, listener);
+      });
+      this.threadEnd = new Promise((ended) => {
+        worker.once('exit', () => {
+          ended();
+          reject(new Error(reason));
+          if (started && !this.stopping.signal.aborted) void this.beginAgain(reason, roots, ignore, listener);
+        });
+      });
+    });
+  }
+
+  private async beginAgain(reason: string, roots: readonly string[], ignore: readonly string[], listener: SensorListener): Promise<void> {
+    this.before = sum(this.before, { ...this.latest, overflows: this.latest.overflows + 1 });
+    this.latest = noFigures;
+    for (const root of roots) listener.lost(root, `the sensor broke off: ${reason}; it is started again`);
+    if (performance.now() - this.begunAtMs > steadyMs) this.pauseMs = firstPauseMs;
+    for (let begun = false; !begun && !this.stopping.signal.aborted; this.pauseMs = Math.min(2 * this.pauseMs, longestPauseMs)) {
+      try {
+        await delay(this.pauseMs, undefined, this.stopping);
+        await this.begin(roots, ignore, listener);
+        begun = true;
+      } catch {
+        // Told already that nothing is seen; the next attempt may do it.
+      }
+    }
+    if (this.stopping.signal.aborted) return;
+    for (const root of roots) listener.lost(root, 'the sensor works again; nobody saw what happened meanwhile');
+  }
+
   private settled(wish: number): void {
     for (const [known, resolve] of this.wishes) if (known <= wish) resolve();
   }
 
-  figures(): SensorFigures {
-    return { eventsSeen: this.latest.seen, eventsIgnored: this.latest.ignored, overflows: this.overflows, unresolvedActors: this.latest.unresolved };
-  }
-
-  async stop(): Promise<void> {
-    const { worker } = this;
-    this.worker = undefined;
-    if (worker === undefined) return;
-    Atomics.store(this.stopFlag, 0, 1);
-    const ended = new Promise<void>((resolve) => {
-      worker.once('exit', () => resolve());
-    });
-    await ended;
-  }
-
-  private deliver(message: SensorMessage, roots: readonly string[], listener: SensorListener): void {
-    for (const actor of message.actors) {
+  private deliver({ actors, events, losses, figures }: SensorMessage, listener: SensorListener): void {
+    for (const [number, actor] of actors) {
       if (this.actors.size >= actorLimit) {
         const oldest = this.actors.keys().next();
         if (oldest.done !== true) this.actors.delete(oldest.value);
       }
-      this.actors.set(actor.key, actor);
+      this.actors.set(number, actor);
     }
-    this.latest = { seen: message.seen, ignored: message.ignored, unresolved: message.unresolved };
-    if (this.worker === undefined) return;
-    if (message.events.length > 0)
-      listener.events(message.events.map((event) => ({ ...event, actor: this.actors.get(event.actor) ?? unknownActor })));
-    if (message.overflow) {
-      this.overflows += 1;
-      for (const root of roots) listener.lost(root, "the kernel's event queue overflowed");
-    }
+    this.latest = figures;
+    if (events.length > 0) listener.events(events.map((event) => ({ ...event, actor: this.actors.get(event.actor) ?? unknownActor })));
+    for (const { root, reason } of losses) listener.lost(root, reason);
   }
+}
+
+function sum(left: SensorFigures, right: SensorFigures): SensorFigures {
+  return {
+    eventsSeen: left.eventsSeen + right.eventsSeen,
+    eventsIgnored: left.eventsIgnored + right.eventsIgnored,
+    overflows: left.overflows + right.overflows,
+    unresolvedActors: left.unresolvedActors + right.unresolvedActors,
+  };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

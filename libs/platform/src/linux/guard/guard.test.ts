@@ -1,16 +1,15 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bundleForTest, type TestBundle, waitFor } from '@kuramori/testing';
+import { type LoopDisk, openLoopDisk } from '../loop-disk';
 import { Guard } from './guard';
 import { readSpooledCopy } from './spool';
 
-let scratch = '';
-let mountPoint = '';
+let disk: LoopDisk;
 let workerUrl: URL;
 let bundle: TestBundle;
 
@@ -21,23 +20,13 @@ beforeAll(async () => {
 afterAll(() => bundle.remove());
 
 beforeEach(() => {
-  scratch = mkdtempSync(path.join(tmpdir(), 'kuramori-guard-'));
-  mountPoint = path.join(scratch, 'mnt');
-  mkdirSync(mountPoint);
-  const image = path.join(scratch, 'disk.img');
-  writeFileSync(image, '');
-  truncateSync(image, 64 * 1024 * 1024);
-  execFileSync('mkfs.ext4', ['-q', image]);
-  execFileSync('mount', ['-o', 'loop', image, mountPoint]);
+  disk = openLoopDisk();
 });
-afterEach(() => {
-  execFileSync('umount', [mountPoint]);
-  rmSync(scratch, { recursive: true, force: true });
-});
+afterEach(() => disk.close());
 
 async function guarded(options: { onFailure?: (reason: string) => void; spoolLimitBytes?: number } = {}) {
-  const root = path.join(mountPoint, 'share');
-  const dataDir = path.join(scratch, 'data');
+  const root = path.join(disk.mountPoint, 'share');
+  const dataDir = path.join(disk.scratch, 'data');
   mkdirSync(path.join(dataDir, 'run'), { recursive: true });
   mkdirSync(root, { recursive: true });
   const guard = new Guard(
@@ -45,7 +34,7 @@ async function guarded(options: { onFailure?: (reason: string) => void; spoolLim
     { roots: [root], dataDir, deadlineMs: 2000, onDeadline: 'allow', spoolLimitBytes: options.spoolLimitBytes ?? 1 << 30 },
     options.onFailure ?? (() => undefined),
   );
-  return { guard, root, spool: path.join(mountPoint, '.kuramori-spool') };
+  return { guard, root, spool: path.join(disk.mountPoint, '.kuramori-spool') };
 }
 
 /** Another process does it: the guard lets its own process pass. */
@@ -104,10 +93,10 @@ describe('the guard', () => {
 
   it('leaves files outside the roots alone', async () => {
     const { guard, spool } = await guarded();
-    writeFileSync(path.join(mountPoint, 'elsewhere'), 'x');
+    writeFileSync(path.join(disk.mountPoint, 'elsewhere'), 'x');
     await guard.start();
     try {
-      await shell('cat "$1"', path.join(mountPoint, 'elsewhere'));
+      await shell('cat "$1"', path.join(disk.mountPoint, 'elsewhere'));
       await waitFor('the guard to be asked', 2000, () => guard.count('asked') > 0);
       expect(copies(spool).size).toBe(0);
     } finally {

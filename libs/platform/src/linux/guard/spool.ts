@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { FileStat } from '@kuramori/contracts';
+import { fsPath } from '../../path-text';
 
 export const spoolDirectoryName = '.kuramori-spool';
 
@@ -19,17 +20,17 @@ export interface SpooledCopy {
 /** The mount point a path is on: the highest directory with the same device. */
 export function mountPointOf(directory: string): string {
   let current = path.resolve(directory);
-  const { dev } = statSync(current);
+  const { dev } = statSync(fsPath(current));
   for (;;) {
     const parent = path.dirname(current);
-    if (parent === current || statSync(parent).dev !== dev) return current;
+    if (parent === current || statSync(fsPath(parent)).dev !== dev) return current;
     current = parent;
   }
 }
 
 /** Whether a path lies on the filesystem of `/`, which is never marked as a whole. */
 export function isOnSystemFilesystem(directory: string): boolean {
-  return statSync(directory).dev === statSync('/').dev;
+  return statSync(fsPath(directory)).dev === statSync('/').dev;
 }
 
 /**
@@ -37,14 +38,19 @@ export function isOnSystemFilesystem(directory: string): boolean {
  * The directory may not exist yet.
  */
 export function spoolDirectoryFor(root: string, dataDir: string): string {
-  if (statSync(root).dev === statSync(dataDir).dev) return path.join(dataDir, 'guard-spool');
+  if (statSync(fsPath(root)).dev === statSync(fsPath(dataDir)).dev) return path.join(dataDir, 'guard-spool');
+  return spoolAtMountOf(root);
+}
+
+/** Where the spool is when it can't be in dataDir. It may lie inside a root that is a mount point: no sensor may take what happens there for a user's doing. */
+export function spoolAtMountOf(root: string): string {
   return path.join(mountPointOf(root), spoolDirectoryName);
 }
 
 /** The spools of all roots, each once, made where missing (0700). */
 export function ensureSpoolDirectories(roots: readonly string[], dataDir: string): string[] {
   const directories = [...new Set(roots.map((root) => spoolDirectoryFor(root, dataDir)))];
-  for (const directory of directories) mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const directory of directories) mkdirSync(fsPath(directory), { recursive: true, mode: 0o700 });
   return directories;
 }
 
