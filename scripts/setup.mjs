@@ -117,7 +117,14 @@ export async function setUp({ build = true, tests = false } = {}) {
   }
   await ensurePrograms({ 'nats-server': 'nats-server' }, 'The message bus');
   if (tests)
-    await ensurePrograms({ openssl: 'openssl', python3: 'python3', 'mkfs.ext4': 'e2fsprogs', mount: 'mount', script: 'bsdutils' }, 'The test suite');
+    await ensurePrograms(
+      {
+        ...{ openssl: 'openssl', python3: 'python3', 'mkfs.ext4': 'e2fsprogs', mount: 'mount', script: 'bsdutils' },
+        // What innocent people work with: test/innocent.
+        ...{ git: 'git', rsync: 'rsync', zip: 'zip', unzip: 'unzip', '7zr': 'p7zip', xz: 'xz-utils', make: 'make', 'g++': 'g++' },
+      },
+      'The test suite',
+    );
   if (build) {
     const buildKey = hashOf(sourceFiles());
     if (!existsSync(buildStampFile) || readFileSync(buildStampFile, 'utf8') !== buildKey || !existsSync(path.join(projectRoot, 'dist'))) {

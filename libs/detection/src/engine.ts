@@ -445,6 +445,9 @@ export class DetectionEngine {
     const group = this.board.known(episode.group.id);
     if (group === undefined) return [];
     if (episode.level === 'attack') return this.speakOfAttack(episode, group);
+    // What it stood on may have turned out to be harmless meanwhile.
+    if (group.score < suspicionLine * this.factor) return [];
+    if (group.score < warningLine * this.factor) episode.warningSinceMs = undefined;
     const isWarning = episode.warningSinceMs !== undefined && this.nowMs - episode.warningSinceMs >= warningDelayMs;
     if (episode.warningSinceMs !== undefined && !isWarning && rank(episode.level) < rank('warning')) this.due.add(episode);
     const level = isWarning ? 'warning' : 'suspicion';

@@ -1,9 +1,10 @@
 /** Everything known against one file, and what follows from it. The order in which the parts came to be known doesn't matter. */
 import type { BlockComparison } from '@kuramori/contracts';
+import type { Place } from './containers';
 import { contentIndicators } from './indicators';
 import { archiveAndDelete } from './indicators/archive-and-delete';
 import { extensionChurn } from './indicators/extension-churn';
-import type { Made } from './pairing';
+import { areOneAct, type Made } from './pairing';
 import { type Features, type Finding, isReadable, type Replacement } from './observation';
 import type { Attributed, Group } from './scoreboard';
 
@@ -22,17 +23,25 @@ export interface Write {
   readonly actor: string;
   readonly atMs: number;
   readonly how: 'in-place' | 'renamed-over';
+  /** Into a file that the same job had only just created at this name. */
+  readonly begun: boolean;
   readonly content: Features | undefined;
   compared: Comparison | undefined;
 }
 
 export interface Removal {
   readonly factId: string;
+  /** It had been moved aside before, and something else bears its name. */
+  readonly nameTaken: boolean;
+  /** Beside it stands a readable archive of its name: it was compressed. */
+  readonly compressed: boolean;
   readonly order: number;
   readonly actor: string;
   readonly atMs: number;
   readonly job: string;
   readonly user: string;
+  /** Which of its job's facts it was. */
+  readonly act: number;
   /** Told by the vault. */
   before: Features | undefined;
 }
@@ -49,6 +58,8 @@ export interface Renaming {
 export interface FileCase {
   readonly id: number;
   readonly path: string;
+  /** Where it is known by: its path, or where it went when another file has taken its name. */
+  key: string;
   /** What stood there before the first harm, as far as the facts told. */
   before: Features | undefined;
   writes: Write[];
@@ -56,8 +67,8 @@ export interface FileCase {
   renaming: Renaming | undefined;
   /** New content that took the place of the removed file under another name. */
   successor: Made | undefined;
-  /** A container made by the same job before the removal. */
-  container: Made | undefined;
+  /** In a container made by the same job before the removal. */
+  place: Place | undefined;
   /** Findings that need no joining: decoys, notes, halves. */
   fixed: Attributed[];
   findings: readonly Attributed[];
@@ -77,13 +88,14 @@ export function addWrite(file: FileCase, write: Write): void {
 export function judgeCase(file: FileCase): Attributed[] {
   const last = file.writes.at(-1);
   const lastContent = last?.compared?.after ?? last?.content;
-  const removed = file.removal !== undefined && file.removal.order > (last?.order ?? -1);
+  const removed = file.removal !== undefined && file.removal.order > (last?.order ?? -1) && !livesOn(file, file.removal);
   const findings: Attributed[] = [...file.fixed];
   // Readable content stands there again: a program was only under way, or saved by way of a temporary name.
   const recovered = !removed && last !== undefined && lastContent !== undefined && isReadable(lastContent);
   for (const write of recovered ? [last] : file.writes) {
     const after = write.compared?.after ?? write.content;
-    if (after === undefined) continue;
+    // A file is born empty: only one that stood there can be emptied.
+    if (after === undefined || (write.begun && after.sizeBytes === 0)) continue;
     const before = write.compared?.before ?? file.before ?? file.removal?.before;
     const replacement: Replacement = { path: file.path, before, after, newPath: undefined, blocks: write.compared?.blocks, how: write.how };
     for (const indicator of contentIndicators) attribute(findings, indicator.judge(replacement), [write.actor], write.atMs, write.atMs);
@@ -97,9 +109,18 @@ export function judgeCase(file: FileCase): Attributed[] {
   return findings;
 }
 
+/**
+ * Compressed, or saved by way of a backup: then what was removed is the old state, and whether the file is lost is decided by what took its name. Unless an unreadable
+ * copy had just been made in the same go: then what is left may be there for show.
+ */
+function livesOn({ path, successor }: FileCase, removal: Removal): boolean {
+  const lives = removal.compressed || (removal.nameTaken && successor?.path !== path);
+  return lives && (successor === undefined || successor.atMs > removal.atMs || !areOneAct(successor, removal));
+}
+
 function judgeRemoval(file: FileCase, removal: Removal, findings: Attributed[]): void {
   const before = removal.before ?? file.before;
-  const { successor, container } = file;
+  const { successor, place } = file;
   if (successor !== undefined) {
     const replacement: Replacement = {
       path: file.path,
@@ -116,7 +137,8 @@ function judgeRemoval(file: FileCase, removal: Removal, findings: Attributed[]):
     if (before !== undefined && isReadable(before) && successor.content.structure !== 'encrypted') {
       attribute(findings, extensionChurn(file.path, successor.path, successor.content), [successor.actor], successor.atMs, successor.atMs);
     }
-  } else if (container !== undefined) {
+  } else if (place !== undefined) {
+    const { container } = place;
     attribute(
       findings,
       archiveAndDelete(file.path, before, container),

@@ -1,12 +1,13 @@
 /** Facts and comparisons → cases. What is remembered of files: contents by path, new ciphertexts, removals, renamings; bounded, and what is forgotten the vault tells again. */
 import type { FileFact, ObservedChange } from '@kuramori/contracts';
 import { BoundedMap } from './bounded-map';
+import { Containers } from './containers';
 import { addWrite, type FileCase, judgeCase, type Write } from './file-case';
 import { canary } from './indicators/canary';
 import { ciphertextCopy } from './indicators/ciphertext-copy';
 import { ransomNote } from './indicators/ransom-note';
 import { baseName, directoryOf, extensionOf, type Features, isCiphertext, isReadable, slim } from './observation';
-import { type Made, MadeFiles, namesOfLost, namesOfMade } from './pairing';
+import { areOneAct, compressedNames, compressedTypes, type Made, MadeFiles, namesOfLost, namesOfMade } from './pairing';
 import type { Attributed } from './scoreboard';
 
 /** Whose act a fact is. */
@@ -20,15 +21,29 @@ export interface Doer {
 interface Content {
   readonly features: Features | undefined;
   readonly order: number;
+  /** The job that wrote it. */
+  readonly by: string;
   /** The job that made the file, if that was seen. */
   readonly madeBy: string | undefined;
+  /** Which job created what stands there, and when: also where another file had stood before. */
+  readonly begun: { readonly job: string; readonly atMs: number } | undefined;
 }
 interface KnownFact {
   readonly order: number;
+  /** Which of its job's facts it is. */
+  readonly act: number;
+  /** It wrote where there was nothing of anybody's: into what its job had only just begun, or what another had emptied. An older state that the vault tells of is no loss of its making. */
+  readonly begun: boolean;
   readonly operation: FileFact['operation'];
   /** The case its content belongs to. */
   readonly path: string;
   readonly own: boolean;
+}
+
+/** The fact by which something was told. */
+interface Told {
+  readonly factId: string;
+  readonly atMs: number;
 }
 
 /** About 250 bytes each: 25 MB. A share may hold more; the vault knows them all. */
@@ -40,10 +55,9 @@ const rememberedFacts = 50_000;
 const rememberedRenames = 50_000;
 const rememberedNotes = 5000;
 const foldersPerNote = 16;
-/** What one job may have put its files into. */
-const containersPerJob = 4;
 const rememberedJobs = 2000;
-const containerWithinMs = 10 * 60_000;
+/** What a job has made is its own unfinished work for this long; somebody may rely on it then. */
+const begunForMs = 60_000;
 const smallestNoteFolders = 2;
 const largestNoteBytes = 64 * 1024;
 
@@ -53,9 +67,12 @@ export class FileLedger {
   private readonly casesById = new BoundedMap<number, FileCase>(rememberedCases);
   private readonly lostByName = new Map<string, Set<FileCase>>();
   private readonly origins = new BoundedMap<string, string>(rememberedRenames);
+  /** Where the file went that bore a name before. */
+  private readonly leftTo = new BoundedMap<string, string>(rememberedRenames);
   private readonly facts = new BoundedMap<string, KnownFact>(rememberedFacts);
   private readonly made = new MadeFiles();
-  private readonly containers = new BoundedMap<string, Made[]>(rememberedJobs);
+  private readonly containers = new Containers();
+  private readonly acts = new BoundedMap<string, number>(rememberedJobs);
   private readonly notes = new BoundedMap<string, Set<string>>(rememberedNotes);
   private order = 0;
   private nextCase = 1;
@@ -80,6 +97,7 @@ export class FileLedger {
       cases: this.cases.size,
       facts: this.facts.size,
       origins: this.origins.size,
+      leftTo: this.leftTo.size,
       lostNames: this.lostByName.size,
     };
   }
@@ -87,7 +105,7 @@ export class FileLedger {
   /** Kuramori's own change: the file is as it was before, and what happens to it next is a new matter. */
   onOwnFact(fact: FileFact): void {
     this.order += 1;
-    this.facts.set(fact.id, { order: this.order, operation: fact.operation, path: fact.path, own: true });
+    this.facts.set(fact.id, { order: this.order, act: 0, begun: false, operation: fact.operation, path: fact.path, own: true });
     for (const path of fact.oldPath === undefined ? [fact.path] : [fact.path, fact.oldPath]) {
       this.contents.delete(path);
       this.made.delete(path);
@@ -103,8 +121,11 @@ export class FileLedger {
   onFact(fact: FileFact, doer: Doer): void {
     if (fact.kind === 'directory' || fact.kind === 'other' || this.facts.get(fact.id) !== undefined) return;
     this.order += 1;
-    const path = fact.operation === 'renamed' && fact.oldPath !== undefined ? this.originOf(fact.oldPath) : this.originOf(fact.path);
-    this.facts.set(fact.id, { order: this.order, operation: fact.operation, path, own: false });
+    const now = fact.operation === 'renamed' && fact.oldPath !== undefined ? fact.oldPath : fact.path;
+    const path = this.originOf(now);
+    const act = (this.acts.get(doer.job) ?? 0) + 1;
+    this.acts.set(doer.job, act);
+    this.facts.set(fact.id, { order: this.order, act, begun: this.isBegun(fact, now, doer), operation: fact.operation, path, own: false });
     this.onCanary(fact, doer);
     switch (fact.operation) {
       case 'created':
@@ -144,10 +165,10 @@ export class FileLedger {
   ): void {
     const { before, after } = compared;
     const made = this.made.get(change.path);
-    if (before === undefined) {
+    if (before === undefined || (fact?.begun === true && this.cases.get(fact.path) === undefined)) {
       // A new file of which the watcher could not tell the content in time, or whose beginning nobody saw.
       if (after !== undefined && made === undefined && isCiphertext(after) && (fact?.operation === 'created' || fact?.operation === 'modified'))
-        this.addMade(change.path, after, doer, change.atMs, fact.operation === 'created');
+        this.addMade(change.path, after, doer, change, fact.operation === 'created');
       return;
     }
     const path = fact?.path ?? this.originOf(change.path);
@@ -162,7 +183,16 @@ export class FileLedger {
     const now = this.contents.get(change.path);
     if (now !== undefined && now.order > order && now.features !== undefined && isReadable(now.features) && file === undefined) return;
     file ??= this.newCase(path, before);
-    addWrite(file, { factId: change.factId, order, actor: doer.key, atMs: change.atMs, how: 'in-place', content: undefined, compared });
+    addWrite(file, {
+      factId: change.factId,
+      order,
+      actor: doer.key,
+      atMs: change.atMs,
+      how: 'in-place',
+      begun: fact?.begun === true,
+      content: undefined,
+      compared,
+    });
     this.judge(file);
     if (file.findings.length === 0 && file.removal === undefined && file.renaming === undefined) this.drop(file);
   }
@@ -189,6 +219,7 @@ export class FileLedger {
         actor: doer.key,
         atMs: change.atMs,
         how: 'renamed-over',
+        begun: false,
         content: content.features,
         compared: { before, after: undefined, blocks: undefined },
       });
@@ -198,26 +229,36 @@ export class FileLedger {
 
   private onWrite(fact: FileFact, doer: Doer): void {
     const { path } = fact;
+    if (fact.operation === 'created') this.nameTaken(path, fact, doer);
     const origin = this.originOf(path);
     const known = this.contents.get(path);
     const content = fact.content === undefined ? undefined : slim(fact.content);
     const file = this.cases.get(origin);
     const ownFile = known?.madeBy !== undefined && known.madeBy === doer.job;
     const isNew = fact.operation === 'created' && file === undefined && (known === undefined || ownFile);
-    this.contents.set(path, { features: content ?? known?.features, order: this.order, madeBy: isNew ? doer.job : known?.madeBy });
+    const begun = fact.operation === 'created' && fact.rescan !== true ? { job: doer.job, atMs: fact.atMs } : known?.begun;
+    this.contents.set(path, {
+      features: content ?? known?.features,
+      order: this.order,
+      by: doer.job,
+      madeBy: isNew ? doer.job : known?.madeBy,
+      begun,
+    });
     if (isNew || (ownFile && file === undefined)) {
-      if (content !== undefined) this.onNewContent(path, content, doer, fact.atMs);
+      if (content !== undefined) this.onNewContent(path, content, doer, { atMs: fact.atMs, factId: fact.id });
       if (fact.content !== undefined && fact.rescan !== true) this.onNote(fact, fact.content, doer);
       return;
     }
     this.made.delete(path);
-    if (content !== undefined && isCiphertext(content) && fact.operation === 'created') this.addMade(path, content, doer, fact.atMs);
+    if (content !== undefined && isCiphertext(content) && fact.operation === 'created')
+      this.addMade(path, content, doer, { atMs: fact.atMs, factId: fact.id });
     this.write(origin, file, known?.features, {
       factId: fact.id,
       order: this.order,
       actor: doer.key,
       atMs: fact.atMs,
       how: 'in-place',
+      begun: this.facts.get(fact.id)?.begun === true,
       content,
       compared: undefined,
     });
@@ -233,14 +274,14 @@ export class FileLedger {
     if (known === undefined && file.findings.length === 0) this.drop(file);
   }
 
-  private onNewContent(path: string, content: Features, doer: Doer, atMs: number): void {
+  private onNewContent(path: string, content: Features, doer: Doer, told: Told): void {
     const known = this.made.get(path);
     if (isCiphertext(content)) {
-      if (known === undefined) this.addMade(path, content, doer, atMs);
+      if (known === undefined) this.addMade(path, content, doer, told);
       else {
         const grown = { ...known, content };
         this.made.add(grown);
-        if (content.structure === 'encrypted') this.addContainer(grown);
+        if (content.structure === 'encrypted') this.containers.add(grown);
         this.pairMade(path);
       }
     } else if (known !== undefined) {
@@ -255,18 +296,13 @@ export class FileLedger {
     }
   }
 
-  private addMade(path: string, content: Features, doer: Doer, atMs: number, mayHoldOthers = true): void {
-    const made: Made = { path, actor: doer.key, job: doer.job, user: doer.user, atMs, content };
+  private addMade(path: string, content: Features, doer: Doer, { atMs, factId }: Told, mayHoldOthers = true): void {
+    const made: Made = { path, actor: doer.key, job: doer.job, user: doer.user, atMs, act: this.facts.get(factId)?.act ?? 0, content };
     this.made.add(made);
-    if (mayHoldOthers && content.structure === 'encrypted') this.addContainer(made);
+    if (mayHoldOthers && content.structure === 'encrypted') this.containers.add(made);
     const copy = ciphertextCopy(path, content);
     if (copy !== undefined) this.addFixed(path, { ...copy, actors: [doer.key], atMs, sinceMs: atMs });
     this.pairMade(path);
-  }
-
-  private addContainer(made: Made): void {
-    const known = (this.containers.get(made.job) ?? []).filter(({ path }) => path !== made.path);
-    this.containers.set(made.job, [...known, made].slice(-containersPerJob));
   }
 
   /** Files that went before this one came, or that were thought to have become it. */
@@ -283,14 +319,18 @@ export class FileLedger {
       this.judge(file);
       return;
     }
-    const lost = { path: file.path, actor: removal.actor, job: removal.job, user: removal.user, atMs: removal.atMs, before };
-    const found = this.made.successorOf(lost);
+    const lost = { path: file.path, actor: removal.actor, job: removal.job, user: removal.user, atMs: removal.atMs, act: removal.act, before };
+    const inItsPlace = removal.nameTaken ? this.made.get(file.path) : undefined;
+    const found = inItsPlace !== undefined && inItsPlace.atMs <= removal.atMs ? inItsPlace : this.made.successorOf(lost);
     // What became of it is settled even if the new file goes on to another place.
     file.successor = found ?? (file.successor !== undefined && !this.turnedReadable(file.successor) ? file.successor : undefined);
-    file.container = (this.containers.get(removal.job) ?? []).findLast(
-      ({ atMs }) => atMs <= removal.atMs && removal.atMs - atMs <= containerWithinMs,
-    );
+    file.place = this.containers.place(file.successor === undefined ? before : undefined, removal, file.place);
     this.judge(file);
+  }
+
+  private isArchive(path: string): boolean {
+    const content = this.contents.get(path)?.features;
+    return content !== undefined && compressedTypes.has(content.type) && isReadable(content);
   }
 
   private turnedReadable({ path, content }: Made): boolean {
@@ -310,13 +350,30 @@ export class FileLedger {
     const features = known?.features;
     if (features !== undefined && !isReadable(features) && this.cases.get(origin) === undefined) return;
     const file = this.cases.get(origin) ?? this.newCase(origin, features);
-    file.removal = { factId: fact.id, order: this.order, actor: doer.key, atMs: fact.atMs, job: doer.job, user: doer.user, before: undefined };
-    this.indexLost(file);
+    file.removal = {
+      factId: fact.id,
+      order: this.order,
+      act: this.facts.get(fact.id)?.act ?? 0,
+      actor: doer.key,
+      atMs: fact.atMs,
+      job: doer.job,
+      user: doer.user,
+      nameTaken: path !== file.path && this.contents.get(file.path) !== undefined,
+      compressed: compressedNames(path).some((name) => this.isArchive(name)),
+      before: undefined,
+    };
+    // The next one at the place where it was kept last is not in its place.
+    if (file.key !== file.path) this.moveCase(file, `${file.key}\0${file.id}`, fact.id);
+    const { nameTaken, compressed } = file.removal;
+    // An unreadable file that comes later is not what became of it.
+    if (!nameTaken && !compressed) this.indexLost(file);
     this.pairLost(file);
+    if ((nameTaken || compressed) && file.successor === undefined && file.findings.length === 0) this.drop(file);
   }
 
   private onRename(fact: FileFact, oldPath: string, doer: Doer): void {
     const { path } = fact;
+    this.nameTaken(path, fact, doer);
     const known = this.contents.get(oldPath);
     const content = fact.content === undefined ? known?.features : slim(fact.content);
     const origin = this.originOf(oldPath);
@@ -326,7 +383,13 @@ export class FileLedger {
     const replaced = targetCase !== undefined || fact.replaced === true || (target !== undefined && !ownTarget);
     const wasMade = known?.madeBy !== undefined;
     this.contents.delete(oldPath);
-    this.contents.set(path, { features: content, order: this.order, madeBy: replaced ? undefined : known?.madeBy });
+    // Whether something stood there is only known of paths that were seen: a name that isn't the job's own becomes nobody's.
+    this.contents.set(path, {
+      features: content,
+      order: this.order,
+      by: known?.by ?? doer.job,
+      ...(ownTarget && known !== undefined ? { madeBy: known.madeBy, begun: known.begun } : { madeBy: undefined, begun: undefined }),
+    });
     this.origins.delete(oldPath);
     if (replaced) {
       this.write(path, targetCase, target?.features, {
@@ -335,19 +398,23 @@ export class FileLedger {
         actor: doer.key,
         atMs: fact.atMs,
         how: 'renamed-over',
+        begun: false,
         content,
         compared: undefined,
       });
     }
     if (replaced || wasMade) this.origins.delete(path);
-    else this.origins.set(path, origin);
+    else {
+      this.origins.set(path, origin);
+      this.leftTo.set(origin, path);
+    }
     if (wasMade && this.made.get(oldPath) !== undefined) {
       this.made.rename(oldPath, path);
       const copy = content === undefined ? undefined : ciphertextCopy(path, content);
       if (copy !== undefined) this.addFixed(path, { ...copy, actors: [doer.key], atMs: fact.atMs, sinceMs: fact.atMs });
-      if (content !== undefined) this.onNewContent(path, content, doer, fact.atMs);
+      if (content !== undefined) this.onNewContent(path, content, doer, { atMs: fact.atMs, factId: fact.id });
       else this.pairMade(path);
-    } else if (wasMade && !replaced && content !== undefined) this.onNewContent(path, content, doer, fact.atMs);
+    } else if (wasMade && !replaced && content !== undefined) this.onNewContent(path, content, doer, { atMs: fact.atMs, factId: fact.id });
     if (wasMade) return;
     const file = this.cases.get(origin);
     if (file === undefined && content === undefined && extensionOf(oldPath) === extensionOf(path)) return;
@@ -403,12 +470,13 @@ export class FileLedger {
     const file: FileCase = {
       id: this.nextCase,
       path,
+      key: path,
       before,
       writes: [],
       removal: undefined,
       renaming: undefined,
       successor: undefined,
-      container: undefined,
+      place: undefined,
       fixed: [],
       findings: [],
       groups: [],
@@ -420,7 +488,7 @@ export class FileLedger {
 
   /** Its evidence stays with whom it is against; what comes next is another case. */
   private drop(file: FileCase): void {
-    this.cases.delete(file.path);
+    this.cases.delete(file.key);
     this.unindexLost(file);
   }
 
@@ -439,6 +507,39 @@ export class FileLedger {
       known?.delete(file);
       if (known?.size === 0) this.lostByName.delete(key);
     }
+  }
+
+  /** Whatever a rescan finds has begun at an unknown time; and where nobody knows who, a creation may be another file's replacement. */
+  private isBegun(fact: FileFact, path: string, { job }: Doer): boolean {
+    if (fact.rescan === true || job.startsWith('unknown')) return false;
+    if (fact.operation === 'created') return true;
+    const known = this.contents.get(path);
+    if (known?.features?.sizeBytes === 0 && known.by !== job) return true;
+    return known?.begun?.job === job && fact.atMs - known.begun.atMs <= begunForMs;
+  }
+
+  /** Another file comes to stand where one stood that still exists, moved away or compressed: logs are rotated, backups kept. From now on they are two. */
+  private nameTaken(path: string, { id }: FileFact, { job }: Doer): void {
+    const before = this.cases.get(path);
+    if (before?.removal !== undefined) {
+      const inOneAct = areOneAct({ job, act: this.facts.get(id)?.act ?? 0 }, before.removal);
+      if (before.removal.compressed && !inOneAct) this.moveCase(before, `${before.key}\0${before.id}`);
+      return;
+    }
+    const to = this.leftTo.get(path);
+    if (to === undefined) return;
+    this.leftTo.delete(path);
+    if (to === path || this.origins.get(to) !== path) return;
+    this.origins.delete(to);
+    this.moveCase(before ?? this.newCase(path, undefined), to);
+  }
+
+  private moveCase(file: FileCase, key: string, factId?: string): void {
+    this.cases.delete(file.key);
+    file.key = key;
+    this.cases.set(key, file);
+    const fact = factId === undefined ? undefined : this.facts.get(factId);
+    if (factId !== undefined && fact !== undefined) this.facts.set(factId, { ...fact, path: key });
   }
 
   /** The name a file had before anybody renamed it, as far as that was seen. */

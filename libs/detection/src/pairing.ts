@@ -9,6 +9,8 @@ export interface Made {
   readonly job: string;
   readonly user: string;
   readonly atMs: number;
+  /** Which of its job's facts it was. */
+  readonly act: number;
   content: Features;
 }
 
@@ -18,12 +20,20 @@ export interface Lost {
   readonly job: string;
   readonly user: string;
   readonly atMs: number;
+  readonly act: number;
   readonly before: Features | undefined;
 }
 
 /** Names tell also after a long time: some encrypt everything first and delete at the end. Sizes only within moments of one job. */
 const sizeWithinMs = 60_000;
+/** In another folder and by another job: people keep copies of one document in many folders, and clear one of them some day. */
+const otherJobWithinMs = 60_000;
 const smallestBytesForSize = 4096;
+/**
+ * Facts of a job between the new file and the loss of the old one, up to which both are one act: four workers that write and delete. A version control or backup program
+ * makes ciphertext-like files by the hundred and deletes others later: some of those always have the size of one of these.
+ */
+const factsOfOneAct = 8;
 /** Ciphertexts remembered; a pair is nearly always made at once. */
 const rememberedMade = 20_000;
 /** Files of one name or size that are looked at. */
@@ -66,7 +76,9 @@ export class MadeFiles {
   /** What stands in place of a lost file, or undefined. */
   successorOf(lost: Lost): Made | undefined {
     const named = namesOfLost(lost.path).flatMap((key) =>
-      [...(this.byName.get(key) ?? [])].slice(-candidatesAtMost).filter((made) => made.path !== lost.path && related(lost, made)),
+      [...(this.byName.get(key) ?? [])]
+        .slice(-candidatesAtMost)
+        .filter((made) => made.path !== lost.path && related(lost, made) && mayHold(made, lost)),
     );
     if (named.length > 0) return nearest(lost, named);
     const bytes = lost.before?.sizeBytes ?? 0;
@@ -75,14 +87,12 @@ export class MadeFiles {
     return nearest(
       lost,
       sized.filter((made) => {
-        const grown = made.content.sizeBytes - bytes;
-        // Block ciphers, salts and tags add little.
         return (
           made.path !== lost.path &&
           made.job === lost.job &&
           Math.abs(made.atMs - lost.atMs) <= sizeWithinMs &&
-          grown >= 0 &&
-          grown <= 512 + bytes * 0.01
+          (besideEachOther(made, lost) || areOneAct(made, lost)) &&
+          hasSizeOfCipher(made, bytes)
         );
       }),
     );
@@ -97,6 +107,31 @@ export class MadeFiles {
 /** The same job, or the same person: whoever makes the new file and whoever removes the old one need not be one process. */
 function related(lost: Lost, made: Made): boolean {
   return lost.job === made.job || lost.job.startsWith('unknown') || made.job.startsWith('unknown') || (lost.user !== '' && lost.user === made.user);
+}
+
+/** Done in one go: the new file made and the old one lost. */
+export function areOneAct(one: Pick<Lost, 'job' | 'act'>, other: Pick<Lost, 'job' | 'act'>): boolean {
+  return one.job === other.job && Math.abs(one.act - other.act) <= factsOfOneAct;
+}
+
+function besideEachOther(made: Made, lost: Lost): boolean {
+  return directoryOf(made.path) === directoryOf(lost.path);
+}
+
+/** Many folders hold a file of the same name: elsewhere, the new one must also be of a size that the lost one can have become. */
+function mayHold(made: Made, lost: Lost): boolean {
+  if (besideEachOther(made, lost)) return true;
+  const bytes = lost.before?.sizeBytes;
+  if (bytes === undefined) return false;
+  // Encoded it grows by a third; compressed before it was encrypted it shrinks, but then only whose hand it was tells it from another file.
+  if (made.job === lost.job) return made.content.sizeBytes <= bytes * 1.4 + smallestBytesForSize;
+  return hasSizeOfCipher(made, bytes) && Math.abs(made.atMs - lost.atMs) <= otherJobWithinMs;
+}
+
+/** Block ciphers, salts and tags add little. */
+function hasSizeOfCipher({ content }: Made, bytes: number): boolean {
+  const grown = content.sizeBytes - bytes;
+  return grown >= 0 && grown <= 512 + bytes * 0.01;
 }
 
 function nearest(lost: Lost, candidates: readonly Made[]): Made | undefined {
@@ -116,6 +151,14 @@ export function namesOfMade(path: string): string[] {
   const separator = /[_\- .]/u.exec(name)?.index ?? -1;
   if (separator > 0 && name.slice(separator + 1).includes('.')) keys.push(`${directory}/${name.slice(separator + 1)}`);
   return keys;
+}
+
+/** What compressors make of one file, and how they call it. */
+export const compressedTypes: ReadonlySet<string> = new Set(['gzip', 'xz', 'bzip2', 'zstd', 'zip', '7z', 'rar']);
+const compressedExtensions = ['gz', 'xz', 'bz2', 'zst', 'zip', '7z', 'rar'];
+
+export function compressedNames(path: string): string[] {
+  return compressedExtensions.map((extension) => `${path}.${extension}`);
 }
 
 /** Keys of a lost file: its path, its name anywhere, its path without the extension. */

@@ -2,16 +2,9 @@ import { baseName, type Features, type Finding, isReadable } from '../observatio
 
 /** A script that encrypts a backup and then tidies up old logs does the same with texts. */
 const weights = { document: 8, text: 2 };
-/** An archive is no home of a file that is ten times as large. */
-const smallestShare = 0.1;
-
-/** Originals go while a container that needs a password has just been made by the same job. */
-export function archiveAndDelete(
-  path: string,
-  before: Features | undefined,
-  container: { readonly path: string; readonly content: Features },
-): Finding | undefined {
-  if (before === undefined || !isReadable(before) || container.content.sizeBytes < before.sizeBytes * smallestShare) return undefined;
+/** Originals go while a container that needs a password, and has room for them, has just been made by the same job. */
+export function archiveAndDelete(path: string, before: Features | undefined, container: { readonly path: string }): Finding | undefined {
+  if (before === undefined || !isReadable(before)) return undefined;
   return {
     indicator: 'archive-and-delete',
     kind: 'harm',

@@ -14,7 +14,8 @@ export const writeNewDeleteOld: Indicator = {
       if (typeOfExtension(baseName(path)) === '' || !newPath.startsWith(`${path}.`)) return undefined;
       return harm(weights.unknownBefore, `${baseName(path)} is gone and beside it stands ${baseName(newPath)}, which nobody can read`);
     }
-    if (!isReadable(before)) return undefined;
+    // Encoded as it was before: logs of tokens, mails with attachments.
+    if (!isReadable(before) || (isEncodedCiphertext(before) && isEncodedCiphertext(after))) return undefined;
     const weight = after.structure === 'encrypted' ? weights.container : isEncodedCiphertext(after) ? weights.encoded : weights.random;
     return harm(weight, `${baseName(path)} is gone and in its place stands ${baseName(newPath)}, which nobody can read`);
   },
