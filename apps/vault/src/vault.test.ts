@@ -186,6 +186,41 @@ describe('a batch of facts', () => {
     expect(readFileSync(here.at('plan.txt'), 'utf8')).toBe(text('plan'));
   });
 
+  it('joins what was learned under a new name before the renaming was told, also of a directory, and undoes it as one', async () => {
+    const here = await scene({ 'Legal/a.txt': text('a'), 'Legal/b.txt': text('b'), 'c.txt': text('c') });
+    const before = takeManifest(here.share);
+    writeFileSync(here.at('Legal/a.txt'), randomBytes(3000));
+    writeFileSync(here.at('c.txt'), randomBytes(3000));
+    renameSync(here.at('Legal'), here.at('Legal-1'));
+    renameSync(here.at('c.txt'), here.at('c.locked'));
+    await here.tell(
+      here.fact(mallory, 'modified', 'Legal-1/a.txt'),
+      here.fact(mallory, 'metadata', 'Legal-1/b.txt'),
+      here.fact(mallory, 'modified', 'c.locked'),
+    );
+    await here.tell(
+      here.fact(mallory, 'renamed', 'Legal-1', { oldPath: here.at('Legal'), kind: 'directory' }),
+      here.fact(mallory, 'renamed', 'c.locked', { oldPath: here.at('c.txt') }),
+    );
+    expect((await here.vault.details()).protection).toMatchObject({ files: 3, pending: 0 });
+    expect(await here.vault.restore.versions(here.at('Legal-1/a.txt'))).toMatchObject([{ version: 2 }, { version: 1, actor: 'baseline' }]);
+    expect(await here.undo()).toMatchObject({ unrecoverable: 0, conflicts: 0 });
+    expect(compareManifests(before, takeManifest(here.share))).toMatchObject({ lost: [], added: [] });
+  });
+
+  it('numbers the versions of a renamed directory behind those that were known by the new names', async () => {
+    const here = await scene({ 'new/a.txt': text('old'), 'd/a.txt': text('a') });
+    const gone = here.fact(alice, 'deleted', 'new/a.txt');
+    rmSync(here.at('new'), { recursive: true });
+    renameSync(here.at('d'), here.at('new'));
+    await here.tell(
+      gone,
+      here.fact(alice, 'deleted', 'new', { kind: 'directory' }),
+      here.fact(alice, 'renamed', 'new', { oldPath: here.at('d'), kind: 'directory' }),
+    );
+    expect((await here.vault.restore.versions(here.at('new/a.txt'))).map(({ version }) => version)).toEqual([2, 1]);
+  });
+
   it('takes a version that the baseline read too late for the change that it belongs to', async () => {
     const here = await scene({ 'other.txt': text('x') });
     writeFileSync(here.at('plan.txt.enc'), randomBytes(5000));

@@ -132,6 +132,16 @@ export async function versionsOf(sql: Sql, fileIds: readonly number[]): Promise<
 /** The condition for paths below a directory: `/` is followed by `0` in byte order. */
 export const belowCondition = '"path" > ? || \'/\' AND "path" < ? || \'0\'';
 
+/** Files below a directory that shall have another name, where something is or was known by the path that they will have. */
+export async function takenBelow(sql: Sql, from: string, to: string): Promise<{ path: string; target: string }[]> {
+  // One question for each of the two indexes.
+  const known = (present: 0 | 1) => `EXISTS (SELECT 1 FROM "file" o WHERE o."present" = ${present} AND o."path" = m."target")`;
+  return sql.query(
+    `SELECT "path", "target" FROM (SELECT "path", ? || substr("path", length(?) + 1) AS "target" FROM "file" WHERE "present" = 1 AND ${belowCondition}) m WHERE ${known(1)} OR ${known(0)}`,
+    [to, from, from, from],
+  );
+}
+
 /** Ids are given out here: there is one writer. */
 export class Ids {
   private constructor(

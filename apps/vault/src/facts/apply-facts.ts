@@ -129,7 +129,9 @@ class FactApplier {
     const known = fact.oldPath === undefined ? undefined : this.set.at(fact.oldPath);
     // Told twice (a rescan came first): it is there already.
     if (known === undefined && target !== undefined && stat !== undefined && isSameFile(target, stat)) return this.settle(target, fact, capture);
-    const replaced = target !== undefined && target !== known ? this.replace(fact, target) : undefined;
+    const twin = known !== undefined && known.ino !== '0' && target !== undefined && sameInode(known, target);
+    if (twin) this.set.absorb(known, target);
+    const replaced = target !== undefined && target !== known && !twin ? this.replace(fact, target) : undefined;
     const before = known === undefined ? undefined : metadataOf(known);
     const row = known ?? this.set.add(fact.path, fact.kind, stat);
     if (known !== undefined) this.set.move(known, fact.path);

@@ -6,6 +6,7 @@ import {
   filesAt,
   type Ids,
   pastNumbers,
+  takenBelow,
   versionsOf,
   writeFiles,
   writeJournal,
@@ -21,6 +22,15 @@ export interface Author {
   readonly words: string;
 }
 
+/** A row that turned out to be another's file, and what that one was before. */
+interface Absorbed {
+  readonly twin: number;
+  readonly into: number;
+  readonly path: string;
+  readonly version: number | null;
+  readonly before: string;
+}
+
 /** The part of the catalogue that a piece of work needs, changed in memory and written at once. Lives inside one transaction. */
 export class WorkingSet {
   readonly journal: JournalRow[] = [];
@@ -33,6 +43,7 @@ export class WorkingSet {
   private readonly renumbered: { fileId: number; by: number }[] = [];
   private readonly contents: ContentRow[] = [];
   private readonly settledEntries: { id: number; version: number }[] = [];
+  private readonly absorbed: Absorbed[] = [];
   private readonly disowned: { version: number; nobody: string }[] = [];
   private readonly grown = new Set<string>();
 
@@ -120,8 +131,44 @@ export class WorkingSet {
     this.grown.add(path);
   }
 
+  /** A file that was found under its new name before its renaming was told has two rows: what the twin learned goes to the one that has the history. */
+  absorb(row: FileRow, twin: FileRow): void {
+    const absorbed = { twin: twin.id, into: row.id, path: row.path, version: row.version, before: JSON.stringify(metadataOf(row)) };
+    this.absorbed.push(absorbed);
+    for (const entry of this.journal) {
+      if (entry.fileId !== twin.id) continue;
+      Object.assign(entry, { fileId: row.id, path: row.path });
+      if (entry.operation === 'created') Object.assign(entry, { operation: 'modified', fromVersion: absorbed.version, before: absorbed.before });
+    }
+    for (const version of [...this.versionsOf(twin)].reverse()) {
+      row.lastNumber += 1;
+      this.putVersion({ ...version, fileId: row.id, number: row.lastNumber });
+    }
+    this.versions.delete(twin.id);
+    row.version = twin.version ?? row.version;
+    this.setStat(row, twin);
+    if (twin.pendingSinceMs !== null) {
+      row.pendingSinceMs = twin.pendingSinceMs;
+      row.pendingActor = twin.pendingActor;
+      row.pendingEntry = twin.pendingEntry;
+    }
+    // It had no numbers of its own.
+    twin.lastNumber = 0;
+    this.remove(twin);
+  }
+
   /** A directory was renamed: everything below goes with it, known here or not. */
   async moveBelow(from: string, to: string): Promise<void> {
+    await this.write();
+    for (const { path, target } of await takenBelow(this.sql, from, to)) {
+      await this.load([path, target].filter((each) => !this.present.has(each)));
+      const row = this.present.get(path);
+      const twin = this.present.get(target);
+      if (row === undefined) continue;
+      if (twin !== undefined && sameInode(row, twin)) this.absorb(row, twin);
+      else if (twin !== undefined) this.remove(twin);
+      this.move(row, target);
+    }
     await this.write();
     await this.sql.query(`UPDATE "file" SET "path" = ? || substr("path", length(?) + 1) WHERE "present" = 1 AND ${belowCondition}`, [
       to,
@@ -274,6 +321,13 @@ export class WorkingSet {
     for (const { fileId, by } of this.renumbered)
       await this.sql.query('UPDATE "version" SET "number" = "number" + ? WHERE "fileId" = ?', [by, fileId]);
     await writeVersions(this.sql, [...this.changedVersions.values()]);
+    // The file was there before, under its old name: what looked like its creation was a change.
+    for (const { twin, into, path, version, before } of this.absorbed)
+      await this.sql.query(
+        `UPDATE "journal" SET "fileId" = ?, "path" = ?, "fromVersion" = CASE "operation" WHEN 'created' THEN ? ELSE "fromVersion" END, "before" = CASE "operation" WHEN 'created' THEN ? ELSE "before" END,
+         "operation" = CASE "operation" WHEN 'created' THEN 'modified' ELSE "operation" END WHERE "fileId" = ?`,
+        [into, path, version, before, twin],
+      );
     await countContents(this.sql, this.contents);
     // Before the entries of this set: one of them is the one that led there.
     for (const { version, nobody } of this.disowned)
@@ -289,6 +343,7 @@ export class WorkingSet {
     this.changedVersions.clear();
     this.contents.length = 0;
     this.settledEntries.length = 0;
+    this.absorbed.length = 0;
     this.disowned.length = 0;
   }
 
