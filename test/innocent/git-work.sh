@@ -16,7 +16,7 @@ for round in 1 2 3 4; do
   git checkout -q -b "feature-$round" main
   find . -path ./.git -prune -o -type f \( -name '*.md' -o -name '*.ts' -o -name '*.js' -o -name '*.json' -o -name '*.csv' \) -print | sort | awk -v r="$round" 'NR % 4 == r - 1' |
     tr '\n' '\0' | xargs -0 sed -i "1s/^/round $round /"
-  mkdir "Legal-$round"; git mv Legal/* "Legal-$round/"
+  git mv Legal "Legal-$round"
   commit_all "round $round"
   git checkout -q main
 done

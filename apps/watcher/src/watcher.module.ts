@@ -2,7 +2,7 @@ import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '
 import { Gauge } from 'prom-client';
 import { type ServiceContext, StartError } from '@kuramori/ops';
 import { SensorUnavailableError } from '@kuramori/platform';
-import { Watcher } from './watcher';
+import { Watcher, type WatcherOptions } from './watcher';
 import { WatcherController } from './watcher.controller';
 
 @Module({ controllers: [WatcherController] })
@@ -15,9 +15,11 @@ export class WatcherModule implements OnApplicationShutdown {
 }
 
 /** Starts seeing. @throws StartError when the sensor asked for is not to be had */
-export async function watcherModule(context: ServiceContext): Promise<DynamicModule> {
-  const { settings, bus, log, health, metrics } = context;
-  const watcher = new Watcher({ settings, bus, log: (line) => void log.warn(line), workers: import.meta.dirname });
+export async function watcherModule(
+  { settings, bus, log, health, metrics }: Omit<ServiceContext, 'name'>,
+  overrides: Partial<WatcherOptions> = {},
+): Promise<DynamicModule> {
+  const watcher = new Watcher({ settings, bus, log: (line) => void log.warn(line), workers: import.meta.dirname, ...overrides });
   try {
     await watcher.start();
   } catch (error) {

@@ -12,6 +12,7 @@ import {
   type FileSensor,
   fsPath,
   Guard,
+  OwnProcesses,
   pathFromBytes,
   type RawEvent,
   SensorUnavailableError,
@@ -42,6 +43,9 @@ const quietMs = 30;
 const quietAtMostMs = 300;
 const settleAtMostMs = 1000;
 const baselinePollMs = 250;
+const rescanRetryMs = { first: 500, most: 30_000 } as const;
+/** Directories that are on their way through: an event of their own tells of each within milliseconds. Beyond it a rescan finds what they held. */
+const passingLimit = 1000;
 
 /** The whole watcher without its transport: the sensor's events go in, batches of facts come out, in order. */
 export class Watcher {
@@ -60,6 +64,12 @@ export class Watcher {
   private guardState = 'off';
   private rescanProblem: string | undefined;
   private losses = 0;
+  private rescanWished = false;
+  private rescanning = false;
+  /** Ends the pause before the next attempt. */
+  private pause = new AbortController();
+  /** Directories that were moved in and had moved on when they were looked into, by the path they had then. */
+  private readonly passing = new Set<string>();
   private stopped = false;
 
   constructor(private readonly options: WatcherOptions) {
@@ -95,8 +105,13 @@ export class Watcher {
   async start(): Promise<void> {
     const { settings } = this.options;
     await this.publisher.start();
-    await this.startGuard();
-    this.sensor = await this.startSensor();
+    try {
+      await this.startGuard();
+      this.sensor = await this.startSensor();
+    } catch (error) {
+      await Promise.all([this.guard?.stop(), this.publisher.stop(), this.sampler.stop()]);
+      throw error;
+    }
     this.timers = [
       setInterval(() => this.facts.add(this.coalescer.due(performance.timeOrigin + performance.now())), duePollMs),
       setInterval(() => this.facts.heartbeat(), heartbeatMs),
@@ -112,20 +127,11 @@ export class Watcher {
     return this.announcements.add(changes, performance.timeOrigin + performance.now());
   }
 
-  /** Begins a comparison with the catalogue; one that can't be done now is tried again. */
+  /** Begins a comparison with the catalogue; one that can't be done now is tried again. Wishes during a comparison are one more, however many they are. */
   rescan(): void {
-    void (async () => {
-      for (let waitMs = 500; !this.stopped; waitMs = Math.min(waitMs * 2, 30_000)) {
-        try {
-          await this.rescanner.request();
-          this.rescanProblem = undefined;
-          return;
-        } catch (error) {
-          this.rescanProblem = `rescan pending: ${error instanceof Error ? error.message : String(error)}`;
-          await delay(waitMs, undefined, { ref: false });
-        }
-      }
-    })();
+    this.rescanWished = true;
+    this.pause.abort();
+    if (!this.rescanning) void this.rescanWhileWished();
   }
 
   /** Publishes everything that happened up to now and tells the place in the stream. */
@@ -174,6 +180,7 @@ export class Watcher {
   /** Stops seeing, then publishes what was seen. */
   async stop(): Promise<void> {
     this.stopped = true;
+    this.pause.abort();
     for (const timer of this.timers) clearInterval(timer);
     await this.guard?.stop();
     await this.sensor.stop();
@@ -185,35 +192,62 @@ export class Watcher {
     await this.sampler.stop();
   }
 
+  private async rescanWhileWished(): Promise<void> {
+    this.rescanning = true;
+    let waitMs: number = rescanRetryMs.first;
+    while (this.rescanWished && !this.stopped) {
+      this.rescanWished = false;
+      try {
+        await this.rescanner.request();
+        this.rescanProblem = undefined;
+        waitMs = rescanRetryMs.first;
+      } catch (error) {
+        this.rescanWished = true;
+        this.rescanProblem = `rescan pending: ${error instanceof Error ? error.message : String(error)}`;
+        this.pause = new AbortController();
+        await delay(waitMs, undefined, { ref: false, signal: this.pause.signal }).catch(() => undefined);
+        waitMs = Math.min(waitMs * 2, rescanRetryMs.most);
+      }
+    }
+    this.rescanning = false;
+  }
+
   private take(events: readonly RawEvent[]): void {
     this.lastEventMs = performance.now();
     this.seen.note(events);
     const changes = this.coalescer.add(events, performance.timeOrigin + performance.now());
-    this.facts.add(changes);
-    for (const change of changes) {
-      // A directory that came as a whole (moved in, or seen late by chokidar) brings files of which nobody told.
-      if (
-        change.kind === 'directory' &&
-        change.operation === 'created' &&
-        (!this.sensor.knowsActors || events.some((event) => event.renamed && event.path === change.path))
-      ) {
-        this.facts.add(this.contentsOf(change));
-      }
-    }
+    // What a directory brings comes right behind it, before what happened to it later.
+    this.facts.add(changes.flatMap((change) => (this.bringsFiles(change, events) ? [change, ...this.contentsOf(change)] : [change])));
   }
 
-  private contentsOf(directory: Change): Change[] {
+  /** A directory that came as a whole (moved in, or seen late by chokidar) brings files of which nobody told. */
+  private bringsFiles({ kind, operation, path: directory, oldPath }: Change, events: readonly RawEvent[]): boolean {
+    if (kind !== 'directory') return false;
+    if (operation === 'renamed' || operation === 'deleted') {
+      const from = oldPath ?? directory;
+      const passed = [...this.passing].filter((each) => each === from || each.startsWith(`${from}/`));
+      for (const each of passed) this.passing.delete(each);
+      return operation === 'renamed' && passed.length > 0;
+    }
+    return operation === 'created' && (!this.sensor.knowsActors || events.some((event) => event.renamed && event.path === directory));
+  }
+
+  private contentsOf({ path: directory, atMs, actor }: Change): Change[] {
     let entries: Dirent<Buffer>[];
     try {
-      entries = readdirSync(fsPath(directory.path), { withFileTypes: true, encoding: 'buffer' });
-    } catch {
-      // Moved on or removed by now: that is told by an event of its own.
+      entries = readdirSync(fsPath(directory), { withFileTypes: true, encoding: 'buffer' });
+    } catch (error) {
+      // Removed by now, or moved on: then it is looked into when that is told.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+        if (this.passing.size < passingLimit) this.passing.add(directory);
+        else this.rescan();
+      }
       return [];
     }
     return entries.flatMap((entry) => {
-      const child = `${directory.path}/${pathFromBytes(entry.name)}`;
-      const change: Change = { ...directory, path: child, kind: entry.isDirectory() ? 'directory' : 'file', written: entry.isFile() };
-      return [change, ...(entry.isDirectory() ? this.contentsOf(change) : [])];
+      const child = { atMs, actor, operation: 'created', path: `${directory}/${pathFromBytes(entry.name)}`, written: entry.isFile() } as const;
+      if (entry.isDirectory()) return [{ ...child, kind: 'directory' }, ...this.contentsOf({ ...child, kind: 'directory' })];
+      return [{ ...child, kind: entry.isFile() ? 'file' : entry.isSymbolicLink() ? 'symlink' : 'other' }];
     });
   }
 
@@ -227,6 +261,7 @@ export class Watcher {
   private async startSensor(): Promise<FileSensor> {
     const { settings, workers, sensor } = this.options;
     const listener = { events: (events: readonly RawEvent[]) => this.take(events), lost: (_root: string, reason: string) => this.lost(reason) };
+    const own = new OwnProcesses(settings.dataDir);
     const begin = async (candidate: FileSensor): Promise<FileSensor> => {
       this.sensor = candidate;
       this.facts = new FactStream({
@@ -235,6 +270,7 @@ export class Watcher {
         publisher: this.publisher,
         sample: (request) => this.sampler.sample(request),
         announcements: this.announcements,
+        knowsOwn: () => own.list().length > 0,
       });
       await candidate.start(settings.protect.roots, [settings.dataDir], listener);
       return candidate;

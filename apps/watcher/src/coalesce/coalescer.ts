@@ -11,6 +11,8 @@ export interface Change {
   readonly oldPath?: string;
   readonly written: boolean;
   readonly actor: Actor;
+  /** Only what stands on the disk can say whether it happened: nothing there, nothing to tell. */
+  readonly onlyIfThere?: true;
 }
 
 interface Open {
@@ -18,7 +20,8 @@ interface Open {
   readonly path: string;
   created: boolean;
   modified: boolean;
-  readonly firstAtMs: number;
+  /** Of what is not told yet. */
+  firstAtMs: number;
   /** When it is told although nobody closed it. */
   dueMs: number;
 }
@@ -71,25 +74,25 @@ export class Coalescer {
   private take(event: RawEvent, nowMs: number, changes: Change[]): void {
     const base = { atMs: event.atMs, kind: event.kind, actor: event.actor, written: false };
     if (event.renamed) {
+      this.replace(event.path, nowMs, changes);
       if (event.oldPath === undefined) {
         changes.push({ ...base, operation: 'created', path: event.path, written: event.kind === 'file' });
         return;
       }
       changes.push({ ...base, operation: 'renamed', path: event.path, oldPath: event.oldPath });
-      // Whoever still writes goes on writing under the new name.
-      for (const open of this.openOn(event.oldPath)) {
-        this.forget(open);
-        this.keep({ ...open, path: event.path, created: false, modified: open.modified || open.created });
-      }
+      this.move(event.oldPath, event.path, event.kind);
       // The same read may hold the write as well.
       if (event.closedAfterWrite || event.modified) changes.push({ ...base, operation: 'modified', path: event.path, written: true });
       return;
     }
     if (event.deleted) {
       const open = this.openOn(event.path);
-      const untold = event.created || open.some(({ created }) => created);
       for (const each of open) this.forget(each);
-      if (!untold) changes.push({ ...base, operation: 'deleted', path: event.path });
+      if (event.created) {
+        // The kernel merges what one process does to one name, without the order: made and deleted again, or (safe-saving, an attacker) deleted and made again.
+        const written = event.modified || event.closedAfterWrite;
+        changes.push({ ...base, operation: 'created', path: event.path, written, onlyIfThere: true });
+      } else if (!open.some(({ created }) => created)) changes.push({ ...base, operation: 'deleted', path: event.path });
       return;
     }
     if (event.kind === 'directory') {
@@ -112,6 +115,8 @@ export class Coalescer {
       firstAtMs: event.atMs,
       dueMs: nowMs + firstReportMs,
     };
+    // All before is told: what comes now begins now, however long the file has been open.
+    if (!open.created && !open.modified) open.firstAtMs = event.atMs;
     open.created ||= event.created;
     open.modified ||= event.modified;
     if (known === undefined) this.keep(open);
@@ -142,12 +147,37 @@ export class Coalescer {
     }
   }
 
+  /** Another file takes this name: what was written to the one before is told, and nobody writes to it under this name any more. */
+  private replace(path: string, nowMs: number, changes: Change[]): void {
+    for (const open of this.openOn(path)) {
+      if (open.created) this.forget(open);
+      else this.tell(open, nowMs, changes, true);
+    }
+  }
+
+  /** Whoever still writes goes on writing under the new name. */
+  private move(from: string, to: string, kind: EntryKind): void {
+    for (const open of this.openOn(from)) {
+      this.forget(open);
+      // The rename tells that it is there.
+      this.keep({ ...open, path: to, created: false, modified: open.modified || open.created });
+    }
+    if (kind !== 'directory') return;
+    for (const open of [...this.open.values()]) {
+      if (!open.path.startsWith(`${from}/`)) continue;
+      this.forget(open);
+      this.keep({ ...open, path: to + open.path.slice(from.length) });
+    }
+  }
+
   /** Writers of one path. The list is short: a storm has many paths, not many writers of one. */
   private openOn(path: string): Open[] {
     return [...(this.writers.get(path) ?? [])];
   }
 
   private keep(open: Open): void {
+    const before = this.open.get(keyOf(open.path, open.actor));
+    if (before !== undefined) this.forget(before);
     this.open.set(keyOf(open.path, open.actor), open);
     const writers = this.writers.get(open.path);
     if (writers === undefined) this.writers.set(open.path, new Set([open]));

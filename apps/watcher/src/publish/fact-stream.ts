@@ -24,6 +24,8 @@ export interface FactStreamOptions {
   readonly publisher: Pick<SpooledPublisher, 'publish' | 'waiting' | 'flushed'>;
   readonly sample: (request: SampleRequest) => Promise<Sample | undefined>;
   readonly announcements: Announcements;
+  /** Whether Kuramori's own processes are registered, so that the sensor knows them (rules.md 3). */
+  readonly knowsOwn: () => boolean;
   readonly now?: () => number;
 }
 
@@ -38,6 +40,9 @@ const slotLimit = 100_000;
 export class FactStream {
   readonly watcherId = randomBytes(4).toString('hex');
   private readonly slots: Slot[] = [];
+  /** Slots ever queued, and of them those that went out. */
+  private queuedSlots = 0;
+  private settledSlots = 0;
   private sequence = 0;
   private factSequence = 0;
   private gap = false;
@@ -66,6 +71,7 @@ export class FactStream {
     if (change === undefined) return;
     const slot: Slot = { change, rescan, found, queuedMs: performance.now(), sample: undefined, ready: false };
     this.slots.push(slot);
+    this.queuedSlots += 1;
     if (change.operation === 'deleted') {
       slot.ready = true;
       return;
@@ -94,11 +100,12 @@ export class FactStream {
     return this.slots.reduce((count, { rescan }) => count + (rescan ? 1 : 0), 0);
   }
 
-  /** Publishes everything queued so far, then tells the place. */
+  /** Publishes everything queued so far, then tells the place. While the bus is away, it goes to the disk: what stayed here would be lost with the process. */
   async flush(timeoutMs: number): Promise<JournalPosition> {
     const endMs = performance.now() + timeoutMs;
-    while (this.slots.length > 0 && performance.now() < endMs) {
-      this.pump();
+    const queuedSlots = this.queuedSlots;
+    while (this.settledSlots < queuedSlots && performance.now() < endMs) {
+      this.pump(Infinity);
       await new Promise((resolve) => setTimeout(resolve, pumpMs));
     }
     // A place that exists: what earlier runs told comes before it in the stream.
@@ -107,9 +114,9 @@ export class FactStream {
     return { watcherId: this.watcherId, sequence: this.sequence };
   }
 
-  /** An empty batch: tells that the watcher lives and how far it has seen. */
+  /** An empty batch: tells that the watcher lives and how far it has seen. What waits for the bus will say so by itself; a spool of heartbeats helps nobody. */
   heartbeat(): void {
-    if (this.slots.length === 0) this.publish([]);
+    if (this.slots.length === 0 && this.options.publisher.waiting.messages === 0) this.publish([]);
   }
 
   stop(): void {
@@ -126,13 +133,14 @@ export class FactStream {
     if (this.slots[0]?.ready === true && this.options.publisher.waiting.messages === 0) queueMicrotask(() => this.pump());
   }
 
-  private pump(): void {
+  private pump(inFlightAtMost = batchesInFlight): void {
     const { waiting } = this.options.publisher;
     for (let inFlight = waiting.messages; this.slots.length > 0; inFlight += 1) {
       const oldestMs = performance.now() - sampleDeadlineMs;
       let count = 0;
       while (count < maxFactsPerBatch && (this.slots[count]?.ready === true || (this.slots[count]?.queuedMs ?? Infinity) < oldestMs)) count += 1;
-      if (count === 0 || (inFlight >= batchesInFlight && count < maxFactsPerBatch)) return;
+      if (count === 0 || (inFlight >= inFlightAtMost && count < maxFactsPerBatch)) return;
+      this.settledSlots += count;
       this.publish(this.slots.splice(0, count));
     }
     if (this.gap) this.publish([]);
@@ -141,7 +149,7 @@ export class FactStream {
   private publish(slots: readonly Slot[]): void {
     this.sequence += 1;
     const actors = new Map<string, Actor>();
-    const facts = slots.filter((slot) => !isOutdated(slot)).map((slot) => this.toFact(slot, actors));
+    const facts = slots.filter((slot) => isNews(slot)).map((slot) => this.toFact(slot, actors));
     const nowMs = this.now();
     const [head] = this.slots;
     const batch: FileBatch = {
@@ -174,7 +182,7 @@ export class FactStream {
       ...(change.oldPath === undefined ? {} : { oldPath: change.oldPath }),
       ...(change.written ? { written: true } : {}),
       actor: change.actor.key,
-      origin: this.isAnnounced(change, content?.sha256) ? 'kuramori' : 'external',
+      origin: this.isAnnounced(change, sample) ? 'kuramori' : 'external',
       ...(rescan ? { rescan: true } : {}),
       ...(stat === undefined ? {} : { stat }),
       ...(content === undefined ? {} : { content }),
@@ -183,12 +191,19 @@ export class FactStream {
 
   /** Own temporary files are no news; their rename is a change of the target. */
   private ownChange(change: Change): Change | undefined {
-    if (path.basename(change.path).startsWith(restorePrefix)) return undefined;
-    if (change.oldPath === undefined || !path.basename(change.oldPath).startsWith(restorePrefix)) return change;
+    const isTemporary = path.basename(change.path).startsWith(restorePrefix);
+    const wasTemporary = change.oldPath !== undefined && path.basename(change.oldPath).startsWith(restorePrefix);
+    if (!(isTemporary || wasTemporary) || this.isForeign(change.actor)) return change;
+    if (isTemporary) return undefined;
     return { atMs: change.atMs, operation: 'modified', kind: change.kind, path: change.path, written: true, actor: change.actor };
   }
 
-  private isAnnounced(change: Change, sha256: string | undefined): boolean {
+  /** Such a name hides nothing that others do. Only where nobody registered our processes it has to do. */
+  private isForeign({ own, kind }: Actor): boolean {
+    return own !== true && kind !== 'unknown' && this.options.knowsOwn();
+  }
+
+  private isAnnounced(change: Change, sample: Sample | undefined): boolean {
     const { own, kind } = change.actor;
     if (own !== true && kind !== 'unknown') return false;
     // Directories that a restore makes, and times it sets, hold no content.
@@ -197,14 +212,20 @@ export class FactStream {
     const nowMs = this.now();
     if (change.operation === 'renamed' && change.oldPath !== undefined)
       return announcements.has(change.oldPath, nowMs) || announcements.has(change.path, nowMs);
-    return (
-      announcements.matches(change.path, change.operation === 'deleted' ? undefined : sha256, nowMs) ||
-      (change.kind === 'symlink' && announcements.has(change.path, nowMs))
-    );
+    if (change.operation === 'deleted') return announcements.matches(change.path, undefined, nowMs);
+    // Content that nobody looked at is not what was announced, least of all where the entry was to be gone.
+    const sha256 = sample?.content?.sha256;
+    if (sha256 !== undefined) return announcements.matches(change.path, sha256, nowMs);
+    return (sample?.kind ?? change.kind) === 'symlink' && announcements.has(change.path, nowMs);
   }
 }
 
-/** A rescan's difference that was changed again before it was looked into: whoever did that was seen, and tells of it by a fact of its own. */
-function isOutdated({ found, sample, ready }: Slot): boolean {
-  return found !== undefined && ready && (sample === undefined || !sameState(found, sample.stat));
+/**
+ * Not so: a rescan's difference that was changed again before it was looked into (whoever did that was seen, and tells of it by a fact of its own), and what only
+ * counts if something stands there, when nothing does.
+ */
+function isNews({ change, found, sample, ready }: Slot): boolean {
+  if (!ready) return true;
+  if (change.onlyIfThere === true && sample === undefined) return false;
+  return found === undefined || (sample !== undefined && sameState(found, sample.stat));
 }

@@ -47,8 +47,8 @@ export interface RescanFigures {
 const pageEntries = 2000;
 /** Live facts wait behind the samples of so many files at most. */
 const reportedAtOnce = 256;
-/** Directories read between two looks at the event loop. */
-const breatheEvery = 50;
+/** Files looked at between two looks at the event loop: what the sensor tells meanwhile must not wait for a slow disk. */
+const breatheEvery = 100;
 
 /** One run at a time; a wish during a run means one more run. */
 export class Rescanner {
@@ -56,14 +56,17 @@ export class Rescanner {
   private again = false;
   private found: Difference[] = [];
   private stopped = false;
+  private letGo: () => void = () => undefined;
+  private looks = 0;
   private runs = 0;
   private differences = 0;
   private lastEndedMs = 0;
 
   constructor(private readonly options: RescannerOptions) {}
 
-  /** Resolves when a run that began after the call has ended. */
+  /** Resolves when a run that began after the call has ended, or was stopped. */
   async request(): Promise<void> {
+    if (this.stopped) return;
     if (this.running !== undefined) {
       this.again = true;
       await this.running;
@@ -81,8 +84,10 @@ export class Rescanner {
     return { running: this.running !== undefined, runs: this.runs, differences: this.differences, lastEndedMs: this.lastEndedMs };
   }
 
+  /** Nothing is reported after it. Doesn't wait for an answer of the vault: it may have ended before. */
   async stop(): Promise<void> {
     this.stopped = true;
+    this.letGo();
     await this.running?.catch(() => undefined);
   }
 
@@ -100,23 +105,30 @@ export class Rescanner {
   private async scan(): Promise<void> {
     this.found = [];
     this.options.seen.begin();
+    const stopped = new Promise<void>((resolve) => {
+      this.letGo = resolve;
+    });
     try {
-      // Asked before the catalogue is read: a baseline that ends meanwhile leaves files out of it.
-      const isComplete = await this.options.isComplete();
-      await this.compare(await this.readCatalogue(await this.options.flush()), isComplete);
+      await Promise.race([this.work(), stopped]);
     } finally {
       this.options.seen.end();
     }
   }
 
+  private async work(): Promise<void> {
+    // Asked before the catalogue is read: a baseline that ends meanwhile leaves files out of it.
+    const isComplete = await this.options.isComplete();
+    await this.compare(await this.readCatalogue(await this.options.flush()), isComplete);
+  }
+
   private async compare(known: Map<string, CatalogueEntry>, isComplete: boolean): Promise<void> {
     const nowMs = (this.options.now ?? Date.now)();
-    let directories = 0;
     for (const root of this.options.roots) {
       for await (const files of this.walk(root)) {
         for (const file of files) {
-          const stat = lstatSync(fsPath(file), { bigint: true, throwIfNoEntry: false });
-          if (stat === undefined || !(stat.isFile() || stat.isSymbolicLink())) continue;
+          const stat = await this.look(file);
+          if (this.stopped) return;
+          if (stat === undefined || stat === 'closed' || !(stat.isFile() || stat.isSymbolicLink())) continue;
           const entry = known.get(file);
           known.delete(file);
           const found = stateOf(stat);
@@ -124,18 +136,29 @@ export class Rescanner {
             if (isComplete && this.options.kept(file)) await this.tell({ ...difference(file, nowMs), operation: 'created', found });
           } else if (!sameState(entry, found)) await this.tell({ ...difference(file, nowMs), operation: 'modified', found });
         }
-        directories += 1;
-        if (directories % breatheEvery === 0) await new Promise((resolve) => setImmediate(resolve));
         if (this.stopped) return;
       }
     }
     for (const file of known.keys()) {
-      if (lstatSync(fsPath(file), { throwIfNoEntry: false }) === undefined)
-        await this.tell({ ...difference(file, nowMs), operation: 'deleted', written: false });
+      if (this.stopped) return;
+      if ((await this.look(file)) === undefined) await this.tell({ ...difference(file, nowMs), operation: 'deleted', written: false });
     }
     await this.report();
+    if (this.stopped) return;
     this.runs += 1;
     this.lastEndedMs = nowMs;
+  }
+
+  /** What stands there: nothing (undefined), or something that the system won't show (a directory closed to us, a bad disk), which is no reason to call it gone. */
+  private async look(file: string): Promise<BigIntStats | 'closed' | undefined> {
+    this.looks += 1;
+    if (this.looks % breatheEvery === 0) await new Promise((resolve) => setImmediate(resolve));
+    try {
+      return lstatSync(fsPath(file), { bigint: true, throwIfNoEntry: false });
+    } catch (error) {
+      // A file stands where its directory was.
+      return (error as NodeJS.ErrnoException).code === 'ENOTDIR' ? undefined : 'closed';
+    }
   }
 
   private async tell(found: Difference): Promise<void> {
@@ -147,6 +170,7 @@ export class Rescanner {
   private async report(): Promise<void> {
     if (this.found.length === 0) return;
     await this.options.flush();
+    if (this.stopped) return;
     const differences = this.found.filter(({ path }) => !this.options.seen.has(path));
     this.found = [];
     this.differences += differences.length;
@@ -162,7 +186,7 @@ export class Rescanner {
         await this.options.catalogue({ limit: pageEntries, position, ...(after === undefined ? {} : { after }) }),
       );
       for (const entry of entries) known.set(entry.path, entry);
-      if (entries.length < pageEntries) return known;
+      if (entries.length < pageEntries || this.stopped) return known;
       after = entries.at(-1)?.path;
     }
   }

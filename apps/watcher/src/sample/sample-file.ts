@@ -25,8 +25,17 @@ const hashedBytes = 256 * 1024;
 const textHeadBytes = 64 * 1024;
 const chunkBytes = 1024 * 1024;
 
-/** Undefined when nothing stands there any more. Only regular files are opened: a pipe or device would hang or act. */
+/** Undefined when nothing stands there any more, or the system won't even show its state: the fact goes out without, and the vault says what it can't keep. */
 export function sampleFile(request: SampleRequest): Sample | undefined {
+  try {
+    return lookAt(request);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Only regular files are opened: a pipe or device would hang or act. */
+function lookAt(request: SampleRequest): Sample | undefined {
   const file = fsPath(request.path);
   const link = lstatSync(file, { bigint: true, throwIfNoEntry: false });
   if (link === undefined) return undefined;
@@ -42,7 +51,12 @@ export function sampleFile(request: SampleRequest): Sample | undefined {
   try {
     const stat = fstatSync(fd, { bigint: true });
     if (!stat.isFile()) return { kind: 'other', stat: toFileStat(stat) };
-    return { kind, stat: toFileStat(stat), content: readContent(fd, path.basename(request.path), Number(stat.size), request.hash) };
+    try {
+      return { kind, stat: toFileStat(stat), content: readContent(fd, path.basename(request.path), Number(stat.size), request.hash) };
+    } catch {
+      // A disk that can't give the bytes just now.
+      return { kind, stat: toFileStat(stat) };
+    }
   } finally {
     closeSync(fd);
   }

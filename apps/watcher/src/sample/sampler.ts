@@ -13,6 +13,7 @@ export interface SampleResult {
 /** Samples files away from the main thread; without a worker file (in tests of the rules) at once. */
 export class Sampler {
   private readonly workers: Worker[];
+  private readonly loaded: Promise<void>[];
   private readonly waiting = new Map<number, (sample: Sample | undefined) => void>();
   private jobs: SampleJob[] = [];
   private nextId = 1;
@@ -28,6 +29,13 @@ export class Sampler {
         }
       });
     }
+    this.loaded = this.workers.map(
+      (worker) =>
+        new Promise<void>((resolve) => {
+          worker.once('message', () => resolve());
+          worker.once('exit', () => resolve());
+        }),
+    );
   }
 
   sample(request: SampleRequest): Promise<Sample | undefined> {
@@ -42,11 +50,9 @@ export class Sampler {
     });
   }
 
-  get waitingCount(): number {
-    return this.waiting.size;
-  }
-
+  /** A thread that is ended while it loads its native addons takes the whole process with it: first they have loaded. */
   async stop(): Promise<void> {
+    await Promise.all(this.loaded);
     await Promise.all(this.workers.map((worker) => worker.terminate()));
   }
 
