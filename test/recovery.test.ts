@@ -96,11 +96,15 @@ async function onSmallDisk(
 
 const reserveFile = (data: string) => path.join(data, 'run', 'disk-reserve');
 
-/** Leaves some 64 KiB, like a log that grows and grows. */
-function fill(data: string, name: string): string {
-  const { bavail, bsize } = statfsSync(data);
+/** Leaves some 64 KiB, like a log that grows and grows. The services write meanwhile: what was free a moment ago may not be. */
+async function fill(data: string, name: string): Promise<string> {
   const filler = path.join(data, name);
-  expect(spawnSync('fallocate', ['-l', String((bavail - 16) * bsize), filler]).status).toBe(0);
+  await waitFor('the disk to be filled', 10_000, () => {
+    const { bavail, bsize } = statfsSync(data);
+    if (bavail <= 16) return true;
+    return spawnSync('fallocate', ['-l', String((bavail - 16) * bsize), filler]).status === 0;
+  });
+  writeFileSync(filler, '', { flag: 'a' });
   return filler;
 }
 
@@ -114,7 +118,7 @@ async function saysFull(installation: Installation): Promise<void> {
 describe('the disk of dataDir', () => {
   it('full: what was set aside keeps protection going, and status says what is needed', () =>
     onSmallDisk(async (data, installation, before) => {
-      const filler = fill(data, 'filler');
+      const filler = await fill(data, 'filler');
       await saysFull(installation);
       const attack = launch(attackScript('openssl-encrypt-delete.sh'), [installation.share]);
       programs.push(attack);
@@ -125,9 +129,9 @@ describe('the disk of dataDir', () => {
 
   it('full to the last byte: status says what is needed, and with room again every file comes back', () =>
     onSmallDisk(async (data, installation, before) => {
-      const fillers = [fill(data, 'filler')];
+      const fillers = [await fill(data, 'filler')];
       await waitFor('the reserve to be given free', 20_000, () => !existsSync(reserveFile(data)));
-      fillers.push(fill(data, 'more'));
+      fillers.push(await fill(data, 'more'));
       await saysFull(installation);
       const attack = launch(attackScript('openssl-encrypt-delete.sh'), [installation.share]);
       programs.push(attack);

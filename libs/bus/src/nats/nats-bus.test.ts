@@ -128,48 +128,6 @@ describe('the NATS bus', () => {
     for await (const { body } of detector.read(streams.files.name, streams.files.subjects[0], 0)) got.push(body);
     expect(got).toEqual([0, 1, 2, 3, 4].map((index) => ({ index })));
   });
-
-  it('holds in memory what neither bus nor disk takes', async () => {
-    const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-spool-'));
-    const losses: string[] = [];
-    const got: object[] = [];
-    let away = true;
-    const bus = {
-      publish: (_subject: string, message: object) => {
-        if (away) return Promise.reject(new Error('away'));
-        got.push(message);
-        return Promise.resolve({ streamSequence: got.length, duplicate: false });
-      },
-    };
-    const publisher = new SpooledPublisher({ bus, subject: 's', directory, limitBytes: 1_000_000, onLoss: (reason) => losses.push(reason) });
-    await publisher.start();
-    // No file can be made in it any more, as on a full disk.
-    rmSync(directory, { recursive: true });
-    for (let index = 0; index < 200; index += 1) publisher.publish({ index }, `m${index}`);
-    expect(await publisher.flushed(100)).toBe(false);
-    away = false;
-    expect(await publisher.flushed(10_000)).toBe(true);
-    await publisher.stop();
-    expect(got).toEqual(Array.from({ length: 200 }, (_nothing, index) => ({ index })));
-    expect(losses).toEqual([]);
-  });
-
-  it('says what is lost when the spool is full', async () => {
-    const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-spool-'));
-    const losses: string[] = [];
-    const publisher = new SpooledPublisher({
-      bus: { publish: () => Promise.reject(new Error('away')) },
-      subject: 's',
-      directory,
-      limitBytes: 5000,
-      onLoss: (reason) => losses.push(reason),
-    });
-    await publisher.start();
-    for (let index = 0; index < 200; index += 1) publisher.publish({ text: 'x'.repeat(100) }, `m${index}`);
-    await publisher.stop();
-    expect(losses.length).toBeGreaterThan(100);
-    rmSync(directory, { recursive: true });
-  });
 });
 
 describe('the own nats-server', () => {

@@ -13,6 +13,8 @@ export interface SpooledPublisherOptions {
   readonly limitBytes: number;
   /** A message was given up because the limit was reached or the disk refused it: what it told must be found another way. */
   readonly onLoss: (reason: string) => void;
+  /** Between two attempts. */
+  readonly retryMs?: number;
 }
 
 interface Waiting {
@@ -24,7 +26,7 @@ interface Waiting {
 const heldLimitBytes = 64 * 1024 ** 2;
 /** Messages kept in memory before they go to the disk: the bus is only slow, not away. */
 const memoryLimit = 64;
-const retryMs = 200;
+const usualRetryMs = 200;
 const publishTimeoutMs = 2000;
 
 /**
@@ -43,7 +45,6 @@ export class SpooledPublisher {
   private stopping = false;
   private writing: Promise<void> = Promise.resolve();
   private away = false;
-  private inHand = false;
 
   constructor(private readonly options: SpooledPublisherOptions) {}
 
@@ -61,7 +62,8 @@ export class SpooledPublisher {
     if (this.spooled.length === 0 && !this.away && this.memory.length < memoryLimit) {
       this.memory.push({ message, messageId });
     } else {
-      this.spill([...this.memory.splice(this.inHand ? 1 : 0), { message, messageId }]);
+      // With the one that is being sent: should that fail, it must not come after those behind it. Sent twice, it counts once by its id.
+      this.spill([...this.memory.splice(0), { message, messageId }]);
     }
     this.wake();
   }
@@ -157,11 +159,10 @@ export class SpooledPublisher {
           this.spooledBytes -= Buffer.byteLength(text);
         }
       } else if (this.memory[0] !== undefined) {
-        this.inHand = true;
-        const sent = await this.send(this.memory[0]);
-        this.inHand = false;
-        if (sent) this.memory.shift();
-        else this.spill(this.memory.splice(0));
+        const [first] = this.memory;
+        const sent = await this.send(first);
+        if (!sent) this.spill(this.memory.splice(0));
+        else if (this.memory[0] === first) this.memory.shift();
       } else {
         await new Promise<void>((resolve) => {
           this.wake = resolve;
@@ -178,7 +179,7 @@ export class SpooledPublisher {
     } catch {
       // Away or full: it waits here, and `waiting` says so.
       this.away = true;
-      await delay(retryMs);
+      await delay(this.options.retryMs ?? usualRetryMs);
       return false;
     }
   }
