@@ -5,27 +5,27 @@ import { BusExceptionFilter, callCommand, JetStreamStrategy, MemoryBus } from '@
 import { parseSettings } from '@kuramori/config';
 import { type FileFact, type JournalPosition, streams, subjects, unknownActor } from '@kuramori/contracts';
 import { MemorySensor } from '@kuramori/platform';
+import { bundleForTest, type TestBundle } from '@kuramori/testing';
 import { HealthRegistry, OpsModule, serviceMetrics, StartError } from '@kuramori/ops';
 import request from 'supertest';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createdAndWritten, rawEvent } from './testing/events';
 import { Place } from './testing/place';
-import { bundleSampler } from './testing/sampler-worker';
 import { watcherModule } from './watcher.module';
 
 const soon = { timeout: 15_000, interval: 5 };
 const log = { log: () => undefined, warn: () => undefined, error: () => undefined };
 
-let workers: string;
+let workers: TestBundle;
 let place: Place;
 let bus: MemoryBus;
 const closing: (() => Promise<unknown>)[] = [];
 
 /** The sampling thread alone: those of fanotify and the guard are not to be had here. */
 beforeAll(async () => {
-  workers = await bundleSampler();
+  workers = await bundleForTest({ 'sampler.worker': 'apps/watcher/src/sampler.worker.ts' });
 });
-afterAll(() => rmSync(workers, { recursive: true, force: true }));
+afterAll(() => workers.remove());
 
 beforeEach(async () => {
   place = new Place({ 'plan.txt': 'plan' });
@@ -57,7 +57,7 @@ function context(sensor: string) {
 /** The service on the bus, and its health port. */
 async function service(sensor: MemorySensor | 'auto' | 'chokidar' = new MemorySensor()) {
   const made = context(sensor instanceof MemorySensor ? 'chokidar' : sensor);
-  const module = await watcherModule(made, { workers, ...(sensor instanceof MemorySensor ? { sensor } : {}) });
+  const module = await watcherModule(made, { workers: workers.directory, ...(sensor instanceof MemorySensor ? { sensor } : {}) });
   const app = await NestFactory.createMicroservice(module, { strategy: new JetStreamStrategy(bus, 'fs01', log), logger: false });
   app.useGlobalFilters(new BusExceptionFilter());
   await app.listen();
@@ -138,7 +138,7 @@ describe('the service', () => {
 
   it('does not start when the sensor that was asked for is not to be had', async () => {
     await vault();
-    await expect(watcherModule(context('fanotify'), { workers })).rejects.toThrow(StartError);
+    await expect(watcherModule(context('fanotify'), { workers: workers.directory })).rejects.toThrow(StartError);
   });
 
   it('publishes what it saw when it is stopped', async () => {

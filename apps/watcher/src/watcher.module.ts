@@ -1,6 +1,5 @@
 import { type DynamicModule, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { Gauge } from 'prom-client';
-import { type ServiceContext, StartError } from '@kuramori/ops';
+import { registerGauge, type ServiceContext, StartError } from '@kuramori/ops';
 import { SensorUnavailableError } from '@kuramori/platform';
 import { Watcher, type WatcherOptions } from './watcher';
 import { WatcherController } from './watcher.controller';
@@ -42,14 +41,8 @@ export async function watcherModule(
     'losses',
     'rescanDifferences',
   ] as const) {
-    new Gauge({
-      name: `kuramori_watcher_${name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)}`,
-      help: `Watcher: ${name} as in status`,
-      registers: [metrics],
-      collect() {
-        this.set(watcher.figures()[name]);
-      },
-    });
+    const metric = `kuramori_watcher_${name.replaceAll(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)}`;
+    registerGauge(metrics, metric, `Watcher: ${name} as in status`, () => watcher.figures()[name]);
   }
   return { module: WatcherModule, providers: [{ provide: Watcher, useValue: watcher }] };
 }

@@ -423,6 +423,14 @@ describe('the start', () => {
     await expect(starting).rejects.toThrow(SensorUnavailableError);
   });
 
+  it('says what its sensor lacks on this system', async () => {
+    class Weak extends MemorySensor {
+      readonly limitation = 'no process events here';
+    }
+    const here = await scene({ watcher: { sensor: new Weak() } });
+    expect(here.watcher.problems()).toEqual(['no process events here']);
+  });
+
   it('takes chokidar where it has no threads for fanotify: files are told, also those of a directory that came as a whole', async () => {
     const here = await scene({ chokidar: true });
     expect(here.watcher.figures()).toMatchObject({ sensor: 'chokidar', knowsActors: false });

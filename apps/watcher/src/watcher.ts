@@ -16,6 +16,7 @@ import {
   pathFromBytes,
   type RawEvent,
   SensorUnavailableError,
+  spoolAtMountOf,
 } from '@kuramori/platform';
 import { Announcements } from './publish/announcements';
 import { FactStream } from './publish/fact-stream';
@@ -84,7 +85,7 @@ export class Watcher {
     });
     this.rescanner = new Rescanner({
       roots: settings.protect.roots,
-      ignore: [settings.dataDir],
+      ignore: [settings.dataDir, ...settings.protect.roots.map(spoolAtMountOf)],
       kept: keptFiles(settings.protect),
       flush: () => this.flush(),
       seen: this.seen,
@@ -151,6 +152,7 @@ export class Watcher {
     return [
       ...(this.options.settings.protect.sensor === 'auto' && this.sensorReason !== '' ? [this.sensorReason] : []),
       ...(busAway ? [`the bus takes nothing just now; ${messages} batches wait on the disk`] : []),
+      ...(this.sensor.limitation === undefined ? [] : [this.sensor.limitation]),
       ...(this.rescanProblem === undefined ? [] : [this.rescanProblem]),
     ];
   }

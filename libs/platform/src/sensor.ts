@@ -53,6 +53,8 @@ export interface FileSensor {
   readonly name: 'fanotify' | 'chokidar' | 'memory';
   /** Whether events carry the process that caused them. */
   readonly knowsActors: boolean;
+  /** After the start: what this system keeps from it, for people. Absent when nothing. */
+  readonly limitation?: string | undefined;
   /**
    * Resolves when nothing that happens from now on is missed. `ignore` directories and what happens below them are not reported. Roots and ignored directories are
    * absolute, without links, in path-text form.

@@ -1,21 +1,20 @@
-import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { bundleForTest, type TestBundle } from '@kuramori/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Place } from '../testing/place';
-import { bundleSampler } from '../testing/sampler-worker';
 import { sampleFile } from './sample-file';
 import { Sampler } from './sampler';
 
-let bundle: string;
+let bundle: TestBundle;
 let worker: URL;
 let place: Place;
 beforeAll(async () => {
-  bundle = await bundleSampler();
-  worker = pathToFileURL(path.join(bundle, 'sampler.worker.mjs'));
+  bundle = await bundleForTest({ 'sampler.worker': 'apps/watcher/src/sampler.worker.ts' });
+  worker = pathToFileURL(path.join(bundle.directory, 'sampler.worker.mjs'));
 });
-afterAll(() => rmSync(bundle, { recursive: true, force: true }));
+afterAll(() => bundle.remove());
 beforeEach(() => {
   place = new Place();
 });

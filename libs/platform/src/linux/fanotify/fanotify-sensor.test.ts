@@ -87,7 +87,7 @@ describe('who', () => {
     }
     expect(keys.size).toBe(200);
     expect(sensor.figures().unresolvedActors).toBe(0);
-    expect(sensor.hasProcessEvents).toBe(true);
+    expect(sensor.limitation).toBeUndefined();
   });
 
   it('changes when a process begins another program, though it stays the same process', async () => {

@@ -43,6 +43,8 @@ const firstPauseMs = 100;
 const longestPauseMs = 30_000;
 /** After that long without a break the pauses begin anew. */
 const steadyMs = 60_000;
+const withoutConnector =
+  "the kernel's process events are not to be had here (CONFIG_PROC_EVENTS and CAP_NET_ADMIN): a process that lives only a few milliseconds may stay unnamed";
 const noFigures: SensorFigures = { eventsSeen: 0, eventsIgnored: 0, overflows: 0, unresolvedActors: 0 };
 
 /**
@@ -63,8 +65,7 @@ export class FanotifySensor implements FileSensor {
   private latest = noFigures;
   /** Of the threads before this one. */
   private before = noFigures;
-  /** Without the process connector short-lived processes may stay unnamed. */
-  hasProcessEvents = false;
+  limitation: string | undefined;
 
   constructor(
     private readonly workerUrl: URL,
@@ -122,7 +123,7 @@ export class FanotifySensor implements FileSensor {
       });
       worker.on('message', (reply: WorkerReply) => {
         if (reply.kind === 'started') {
-          this.hasProcessEvents = reply.connector;
+          this.limitation = reply.connector ? undefined : withoutConnector;
           started = true;
           this.begunAtMs = performance.now();
           resolve();
