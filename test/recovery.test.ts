@@ -1,10 +1,9 @@
 /** Kuramori itself in trouble while it is needed most. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Installation, launch, type RunningProgram, waitFor } from '@kuramori/testing';
+import { type Installation, launch, openLoopDisk, type RunningProgram, waitFor } from '@kuramori/testing';
 import { attackScript, damage, everythingBack, incidentOver, install } from './support';
 
 const installations: Installation[] = [];
@@ -70,27 +69,17 @@ describe('up killed with -9 in the middle of an attack', () => {
 async function onSmallDisk(
   scene: (data: string, installation: Installation, before: Awaited<ReturnType<typeof install>>['before']) => Promise<void>,
 ): Promise<void> {
-  const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-full-'));
-  const image = path.join(directory, 'disk.img');
-  const data = path.join(directory, 'data');
-  mkdirSync(data);
-  writeFileSync(image, '');
-  truncateSync(image, 512 * 1024 * 1024);
-  const shell = (command: string, ...args: string[]) =>
-    expect(spawnSync(command, args, { encoding: 'utf8' }).status, `${command} ${args.join(' ')}`).toBe(0);
-  shell('mkfs.ext4', '-q', '-m', '0', image);
-  shell('mount', '-o', 'loop', image, data);
+  const disk = openLoopDisk({ mebibytes: 512, name: 'data' });
   try {
-    const { installation, before } = await install({ files: 300, directory });
+    const { installation, before } = await install({ files: 300, directory: disk.scratch });
     installations.push(installation);
     installation.start();
     await installation.ready();
-    await waitFor('the reserve', 20_000, () => existsSync(reserveFile(data)));
-    await scene(data, installation, before);
+    await waitFor('the reserve', 20_000, () => existsSync(reserveFile(disk.mountPoint)));
+    await scene(disk.mountPoint, installation, before);
   } finally {
     for (const installation of installations.splice(0)) await installation.dispose();
-    shell('umount', data);
-    rmSync(directory, { recursive: true });
+    disk.close();
   }
 }
 

@@ -3,6 +3,7 @@ export * from './documents/random';
 export * from './documents/share';
 export * from './system/bundle';
 export * from './system/installation';
+export * from './system/loop-disk';
 export * from './system/mailbox';
 export * from './system/ports';
 export * from './system/wait';

@@ -53,7 +53,7 @@ async function writeAll(store: ChunkStore, place: Buffer, content: ContentRef): 
   try {
     await fill(store, file, content);
     await file.sync();
-    if ((await hashOf(file)) !== content.sha256) throw new DamagedContentError('what was written is not what the vault holds');
+    if ((await hashOf(file, content.sizeBytes)) !== content.sha256) throw new DamagedContentError('what was written is not what the vault holds');
   } finally {
     await file.close();
   }
@@ -73,9 +73,9 @@ function isZero(bytes: Buffer): boolean {
   return bytes.length >= 4096 && bytes[0] === 0 && bytes.subarray(1).equals(bytes.subarray(0, -1));
 }
 
-async function hashOf(file: FileHandle): Promise<string> {
+async function hashOf(file: FileHandle, sizeBytes: number): Promise<string> {
   const digest = createHash('sha256');
-  const buffer = Buffer.allocUnsafe(chunkBytes);
+  const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, sizeBytes + 1));
   for (let offset = 0; ;) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
     if (bytesRead === 0) return digest.digest('hex');

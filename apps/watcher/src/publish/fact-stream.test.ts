@@ -100,7 +100,7 @@ function made(options: { sample?: (request: SampleRequest) => Promise<Sample | u
 }
 const immediately = (sample?: Sample) => ({ sample: () => Promise.resolve(sample) });
 /** More than the stream waits before it publishes what is ready. */
-const pumped = async () => vi.advanceTimersByTimeAsync(5);
+const pumped = async () => vi.advanceTimersByTimeAsync(25);
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
@@ -178,6 +178,31 @@ describe('facts', () => {
     await pumped();
     expect(out.batches.map(({ facts }) => facts.length)).toEqual([maxFactsPerBatch, maxFactsPerBatch, 600 - 2 * maxFactsPerBatch]);
     expect(out.paths).toEqual(Array.from({ length: 600 }, (_, index) => `/${index}`));
+  });
+
+  it('go at once in small batches after a pause, and gather for 20 ms a batch when that goes on', async () => {
+    const { stream, out } = made(immediately(file));
+    const come = async (count: number) => {
+      for (let index = 0; index < count; index += 1) {
+        stream.add([change(`/${index}`)]);
+        await vi.advanceTimersByTimeAsync(1);
+      }
+    };
+    const sizes = () => out.batches.splice(0).map(({ facts }) => facts.length);
+    await come(40);
+    expect(sizes()).toEqual(Array.from({ length: 40 }, () => 1));
+    await come(400);
+    const paced = sizes();
+    expect(paced.length).toBeLessThanOrEqual(22);
+    expect(Math.max(...paced)).toBeLessThanOrEqual(25);
+    const flushed = stream.flush(1000);
+    await vi.advanceTimersByTimeAsync(10);
+    await flushed;
+    expect(stream.queued).toBe(0);
+    await vi.advanceTimersByTimeAsync(1000);
+    out.batches.splice(0);
+    await come(40);
+    expect(sizes()).toEqual(Array.from({ length: 40 }, () => 1));
   });
 
   it('gather while two batches are under way, until a batch is full', async () => {
@@ -261,7 +286,7 @@ describe('the content', () => {
     const { stream, requests, out } = made({ checked: false });
     stream.add(Array.from({ length: 100_002 }, (_, index) => change(`/${index}`)));
     expect(requests.filter((request) => !request.content).map(({ path }) => path)).toEqual(['/99999', '/100000', '/100001']);
-    await vi.advanceTimersByTimeAsync(deadlineMs + 10);
+    await vi.advanceTimersByTimeAsync(deadlineMs + 30);
     expect(out.facts.length).toBe(100_002);
     expect(stream.queued).toBe(0);
   });

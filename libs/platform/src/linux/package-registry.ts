@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
-import { createReadStream } from 'node:fs';
-import { access, readdir, realpath } from 'node:fs/promises';
+import { access, readdir, readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { fsPath, pathFromBytes } from '../path-text';
@@ -47,20 +46,14 @@ export class LinuxPackageRegistry implements PackageRegistry {
     return undefined;
   }
 
-  /** Whether one of the lines (with their line ends) stands in the file; streamed, since a list may have megabytes. */
+  /** Whether one of the lines (with their line ends) stands in the file. Read at once: hundreds of lists of a few KiB, the largest of some megabytes. */
   private async holdsLine(file: string, wanted: readonly Buffer[]): Promise<boolean> {
-    const longest = Math.max(...wanted.map((line) => line.length));
-    let window: Buffer = Buffer.from('\n');
     try {
-      for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 })) {
-        window = Buffer.concat([window, chunk as Buffer]);
-        if (wanted.some((line) => window.includes(line))) return true;
-        window = window.subarray(Math.max(0, window.length - longest));
-      }
+      const lines = Buffer.concat([Buffer.from('\n'), await readFile(file)]);
+      return wanted.some((line) => lines.includes(line));
     } catch {
       return false; // the package was removed meanwhile
     }
-    return false;
   }
 
   private async rpmOwner(file: string): Promise<string | undefined> {

@@ -5,10 +5,9 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { bundleForTest, type TestBundle, waitFor } from '@kuramori/testing';
+import { bundleForTest, type LoopDisk, openLoopDisk, type TestBundle, waitFor } from '@kuramori/testing';
 import { type RawEvent, SensorUnavailableError } from '../../sensor';
 import { list, realDisk, replay, sensorContract } from '../../sensor.contract';
-import { type LoopDisk, openLoopDisk } from '../loop-disk';
 import { readStat } from '../process-table-reader';
 import { FanotifySensor } from './fanotify-sensor';
 

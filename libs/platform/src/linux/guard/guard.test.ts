@@ -4,8 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { bundleForTest, type TestBundle, waitFor } from '@kuramori/testing';
-import { type LoopDisk, openLoopDisk } from '../loop-disk';
+import { bundleForTest, type LoopDisk, openLoopDisk, type TestBundle, waitFor } from '@kuramori/testing';
 import { Guard } from './guard';
 import { readSpooledCopy } from './spool';
 
