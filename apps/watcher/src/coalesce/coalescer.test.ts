@@ -1,24 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Actor } from '@kuramori/contracts';
 import type { RawEvent } from '@kuramori/platform';
+import { alice, bob, rawEvent } from '../testing/events';
 import { type Change, Coalescer } from './coalescer';
 
-const alice: Actor = { key: 'process:b:1:1', kind: 'process' };
-const bob: Actor = { key: 'process:b:2:2', kind: 'process' };
-const event = (path: string, what: Partial<RawEvent>, actor = alice): RawEvent => ({
-  atMs: 1,
-  kind: 'file',
-  path,
-  created: false,
-  modified: false,
-  closedAfterWrite: false,
-  deleted: false,
-  renamed: false,
-  metadata: false,
-  actor,
-  ...what,
-});
+const event = (path: string, what: Partial<RawEvent>, actor = alice) => rawEvent(path, { atMs: 1, ...what }, actor);
 const told = (changes: readonly Change[]) =>
   changes.map(({ operation, path, oldPath, actor }) =>
     [operation, path, ...(oldPath === undefined ? [] : [oldPath]), actor === bob ? 'bob' : 'alice'].join(' '),
