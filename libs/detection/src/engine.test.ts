@@ -338,6 +338,39 @@ describe('verdicts', () => {
       expect(membersOf(story)).toContain('unknown');
     });
 
+    it('a file that was begun before their eyes, and finished and exchanged for its original behind their backs, has both for its makers', () => {
+      const openssl = process(990, '/usr/bin/openssl', [bash]);
+      const story = new Story().create(openssl, `${file(20)}.enc`, empty);
+      const unseen = { by: nobody, written: true, rescan: true } as const;
+      for (const index of [20, 21, 22, 23, 24]) {
+        const content = salted();
+        story.step(
+          index === 20
+            ? {
+                ...unseen,
+                operation: 'modified',
+                path: `${file(index)}.enc`,
+                content,
+                vault: { change: 'stored', version: 2, before: empty, after: content },
+              }
+            : { ...unseen, operation: 'created', path: `${file(index)}.enc`, content, vault: { change: 'stored', version: 1, after: content } },
+        );
+      }
+      for (const index of [20, 21, 22, 23, 24]) story.remove(nobody, file(index), docx);
+      opensslLoop(10, bash, story);
+      expect(attackIds(story).size).toBe(1);
+      expect(membersOf(story)).toEqual(new Set([...membersOf(opensslLoop(10)), openssl.key, 'unknown']));
+    });
+
+    it('a file that was begun long before is not taken for the work of whoever began it', () => {
+      const vim = process(991, '/usr/bin/vim');
+      const story = new Story().create(vim, `${file(20)}.enc`, empty).wait(120_000);
+      story.step({ by: nobody, written: true, rescan: true, operation: 'modified', path: `${file(20)}.enc`, content: salted() });
+      story.remove(nobody, file(20), docx);
+      opensslLoop(10, bash, story);
+      expect(membersOf(story)).not.toContain(vim.key);
+    });
+
     it('is one attack also when the rescan was faster than the attacker who goes on', () => {
       const story = new Story();
       for (let index = 20; index < 40; index += 1) story.create(nobody, `${file(index)}.enc`, salted()).remove(nobody, file(index), docx);

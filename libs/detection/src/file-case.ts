@@ -130,19 +130,19 @@ function judgeRemoval(file: FileCase, removal: Removal, findings: Attributed[]):
       blocks: undefined,
       how: 'new-and-deleted',
     };
-    const actors = [...new Set([successor.actor, removal.actor])];
+    const actors = [...new Set([...successor.actors, removal.actor])];
     const atMs = Math.max(successor.atMs, removal.atMs);
     for (const indicator of contentIndicators)
       attribute(findings, indicator.judge(replacement), actors, atMs, Math.min(successor.atMs, removal.atMs));
     if (before !== undefined && isReadable(before) && successor.content.structure !== 'encrypted') {
-      attribute(findings, extensionChurn(file.path, successor.path, successor.content), [successor.actor], successor.atMs, successor.atMs);
+      attribute(findings, extensionChurn(file.path, successor.path, successor.content), successor.actors, successor.atMs, successor.atMs);
     }
   } else if (place !== undefined) {
     const { container } = place;
     attribute(
       findings,
       archiveAndDelete(file.path, before, container),
-      [...new Set([container.actor, removal.actor])],
+      [...new Set([...container.actors, removal.actor])],
       removal.atMs,
       Math.min(container.atMs, removal.atMs),
     );

@@ -18,6 +18,12 @@ export interface Doer {
   readonly user: string;
 }
 
+/** Whose a new file is. */
+interface Maker extends Doer {
+  /** Itself first, then whoever else had a hand in it. */
+  readonly actors: readonly string[];
+}
+
 interface Content {
   readonly features: Features | undefined;
   readonly order: number;
@@ -25,8 +31,8 @@ interface Content {
   readonly by: string;
   /** The job that made the file, if that was seen. */
   readonly madeBy: string | undefined;
-  /** Which job created what stands there, and when: also where another file had stood before. */
-  readonly begun: { readonly job: string; readonly atMs: number } | undefined;
+  /** Who created what stands there, and when: also where another file had stood before. */
+  readonly begun: { readonly by: Doer; readonly atMs: number } | undefined;
 }
 interface KnownFact {
   readonly order: number;
@@ -165,10 +171,11 @@ export class FileLedger {
   ): void {
     const { before, after } = compared;
     const made = this.made.get(change.path);
+    const maker = this.makerOf(change.path, change.atMs, doer);
     if (before === undefined || (fact?.begun === true && this.cases.get(fact.path) === undefined)) {
       // A new file of which the watcher could not tell the content in time, or whose beginning nobody saw.
       if (after !== undefined && made === undefined && isCiphertext(after) && (fact?.operation === 'created' || fact?.operation === 'modified'))
-        this.addMade(change.path, after, doer, change, fact.operation === 'created');
+        this.addMade(change.path, after, maker, change, fact.operation === 'created');
       return;
     }
     const path = fact?.path ?? this.originOf(change.path);
@@ -234,24 +241,25 @@ export class FileLedger {
     const known = this.contents.get(path);
     const content = fact.content === undefined ? undefined : slim(fact.content);
     const file = this.cases.get(origin);
-    const ownFile = known?.madeBy !== undefined && known.madeBy === doer.job;
+    const maker = this.makerOf(path, fact.atMs, doer);
+    const ownFile = known?.madeBy !== undefined && known.madeBy === maker.job;
     const isNew = fact.operation === 'created' && file === undefined && (known === undefined || ownFile);
-    const begun = fact.operation === 'created' && fact.rescan !== true ? { job: doer.job, atMs: fact.atMs } : known?.begun;
+    const begun = fact.operation === 'created' && fact.rescan !== true ? { by: doer, atMs: fact.atMs } : known?.begun;
     this.contents.set(path, {
       features: content ?? known?.features,
       order: this.order,
       by: doer.job,
-      madeBy: isNew ? doer.job : known?.madeBy,
+      madeBy: isNew ? maker.job : known?.madeBy,
       begun,
     });
     if (isNew || (ownFile && file === undefined)) {
-      if (content !== undefined) this.onNewContent(path, content, doer, { atMs: fact.atMs, factId: fact.id });
+      if (content !== undefined) this.onNewContent(path, content, maker, { atMs: fact.atMs, factId: fact.id });
       if (fact.content !== undefined && fact.rescan !== true) this.onNote(fact, fact.content, doer);
       return;
     }
     this.made.delete(path);
     if (content !== undefined && isCiphertext(content) && fact.operation === 'created')
-      this.addMade(path, content, doer, { atMs: fact.atMs, factId: fact.id });
+      this.addMade(path, content, maker, { atMs: fact.atMs, factId: fact.id });
     this.write(origin, file, known?.features, {
       factId: fact.id,
       order: this.order,
@@ -274,12 +282,12 @@ export class FileLedger {
     if (known === undefined && file.findings.length === 0) this.drop(file);
   }
 
-  private onNewContent(path: string, content: Features, doer: Doer, told: Told): void {
+  private onNewContent(path: string, content: Features, maker: Maker, told: Told): void {
     const known = this.made.get(path);
     if (isCiphertext(content)) {
-      if (known === undefined) this.addMade(path, content, doer, told);
+      if (known === undefined) this.addMade(path, content, maker, told);
       else {
-        const grown = { ...known, content };
+        const grown = { ...known, content, actors: [...new Set([...known.actors, ...maker.actors])] };
         this.made.add(grown);
         if (content.structure === 'encrypted') this.containers.add(grown);
         this.pairMade(path);
@@ -296,12 +304,12 @@ export class FileLedger {
     }
   }
 
-  private addMade(path: string, content: Features, doer: Doer, { atMs, factId }: Told, mayHoldOthers = true): void {
-    const made: Made = { path, actor: doer.key, job: doer.job, user: doer.user, atMs, act: this.facts.get(factId)?.act ?? 0, content };
+  private addMade(path: string, content: Features, { actors, job, user }: Maker, { atMs, factId }: Told, mayHoldOthers = true): void {
+    const made: Made = { path, actors, job, user, atMs, act: this.facts.get(factId)?.act ?? 0, content };
     this.made.add(made);
     if (mayHoldOthers && content.structure === 'encrypted') this.containers.add(made);
     const copy = ciphertextCopy(path, content);
-    if (copy !== undefined) this.addFixed(path, { ...copy, actors: [doer.key], atMs, sinceMs: atMs });
+    if (copy !== undefined) this.addFixed(path, { ...copy, actors, atMs, sinceMs: atMs });
     this.pairMade(path);
   }
 
@@ -412,9 +420,9 @@ export class FileLedger {
       this.made.rename(oldPath, path);
       const copy = content === undefined ? undefined : ciphertextCopy(path, content);
       if (copy !== undefined) this.addFixed(path, { ...copy, actors: [doer.key], atMs: fact.atMs, sinceMs: fact.atMs });
-      if (content !== undefined) this.onNewContent(path, content, doer, { atMs: fact.atMs, factId: fact.id });
+      if (content !== undefined) this.onNewContent(path, content, alone(doer), { atMs: fact.atMs, factId: fact.id });
       else this.pairMade(path);
-    } else if (wasMade && !replaced && content !== undefined) this.onNewContent(path, content, doer, { atMs: fact.atMs, factId: fact.id });
+    } else if (wasMade && !replaced && content !== undefined) this.onNewContent(path, content, alone(doer), { atMs: fact.atMs, factId: fact.id });
     if (wasMade) return;
     const file = this.cases.get(origin);
     if (file === undefined && content === undefined && extensionOf(oldPath) === extensionOf(path)) return;
@@ -515,7 +523,16 @@ export class FileLedger {
     if (fact.operation === 'created') return true;
     const known = this.contents.get(path);
     if (known?.features?.sizeBytes === 0 && known.by !== job) return true;
-    return known?.begun?.job === job && fact.atMs - known.begun.atMs <= begunForMs;
+    return known?.begun?.by.job === job && fact.atMs - known.begun.atMs <= begunForMs;
+  }
+
+  /** What somebody had only just begun and nobody was seen going on with (the watcher was not there, or lost events) is his still: both had a hand in it. */
+  private makerOf(path: string, atMs: number, doer: Doer): Maker {
+    const known = this.contents.get(path);
+    const begun = known?.begun;
+    if (!doer.job.startsWith('unknown') || begun === undefined || known?.madeBy !== begun.by.job || atMs - begun.atMs > begunForMs)
+      return alone(doer);
+    return { ...begun.by, actors: [...new Set([begun.by.key, doer.key])] };
   }
 
   /** Another file comes to stand where one stood that still exists, moved away or compressed: logs are rotated, backups kept. From now on they are two. */
@@ -546,4 +563,8 @@ export class FileLedger {
   private originOf(path: string): string {
     return this.origins.get(path) ?? path;
   }
+}
+
+function alone(doer: Doer): Maker {
+  return { ...doer, actors: [doer.key] };
 }

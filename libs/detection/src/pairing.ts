@@ -5,7 +5,8 @@ import { baseName, directoryOf, type Features } from './observation';
 /** A new file that nobody can read. */
 export interface Made {
   path: string;
-  readonly actor: string;
+  /** Whose it is first, then who else had a hand in it. */
+  readonly actors: readonly string[];
   readonly job: string;
   readonly user: string;
   readonly atMs: number;
