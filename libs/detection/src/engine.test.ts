@@ -393,6 +393,47 @@ describe('verdicts', () => {
     });
   });
 
+  it('names whoever removes the originals, and why, however far the vault lies behind the watcher', () => {
+    const story = new Story();
+    for (let index = 0; index < 12; index += 1) {
+      const openssl = process(1000 + index * 2, '/usr/bin/openssl', [bash]);
+      const path = `${file(index)}.enc`;
+      // Born empty, looked at too late by the watcher; or read by the vault when it was complete already.
+      const first = index % 3 === 2 ? empty : salted();
+      story.step({ by: openssl, operation: 'created', path, vault: { change: 'stored', version: 1, after: first } });
+      story.step({
+        ...{ by: openssl, operation: 'modified', path, written: true },
+        ...(index % 2 === 0 ? { content: salted() } : {}),
+        vault: { change: 'stored', version: 2, before: first, after: salted() },
+      });
+      story.remove(process(1001 + index * 2, '/usr/bin/rm', [bash]), file(index), docx);
+    }
+    story.tick(5000);
+    const batches = story.messages.filter((message) => 'batch' in message);
+    const stored = story.messages.filter((message) => 'stored' in message);
+    const named = (messages: Story['messages']) => {
+      const judge = engine();
+      const spoken = messages.flatMap((message) => ('batch' in message ? judge.onFileBatch(message.batch) : judge.onVaultStored(message.stored)));
+      const members = spoken.filter(({ level }) => level === 'attack').flatMap((verdict) => verdict.members);
+      // Whoever made the copy may be named before its original goes: then for that half alone.
+      const removers = members.filter(
+        ({ actor, evidence }) => actor.exe === '/usr/bin/rm' && evidence.some(({ indicator }) => indicator === 'write-new-delete-old'),
+      );
+      return new Set(removers.map(({ actor }) => actor.key));
+    };
+    const expected = named(story.messages);
+    expect(expected.size).toBe(12);
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 2 }), { minLength: stored.length, maxLength: stored.length }), (ahead) => {
+        const messages: Story['messages'] = [];
+        const left = [...batches];
+        for (const [index, message] of stored.entries()) messages.push(...left.splice(0, ahead[index]), message);
+        messages.push(...left);
+        expect(named(messages)).toEqual(expected);
+      }),
+    );
+  });
+
   it('never throws, whatever the facts', () => {
     const operation = fc.constantFrom('created', 'modified', 'deleted', 'renamed', 'metadata');
     const content = fc.option(fc.constantFrom(docx, text, gzip, random(), salted(), base64, zeros, empty), { nil: undefined });

@@ -252,7 +252,8 @@ export class FileLedger {
       madeBy: isNew ? maker.job : known?.madeBy,
       begun,
     });
-    if (isNew || (ownFile && file === undefined)) {
+    // Known by a half of the evidence alone (the vault told of its content first), it is still what its job is making.
+    if (isNew || (ownFile && (file === undefined || this.made.get(path) !== undefined))) {
       if (content !== undefined) this.onNewContent(path, content, maker, { atMs: fact.atMs, factId: fact.id });
       if (fact.content !== undefined && fact.rescan !== true) this.onNote(fact, fact.content, doer);
       return;
