@@ -59,6 +59,24 @@ function sourceFiles() {
   return found.sort();
 }
 
+/**
+ * Installs what is named by $@. Debian's nats-server starts a server of its own, now and at each boot, open to everybody and on the port that Kuramori's own one wants:
+ * invoke-rc.d asks policy-rc.d first, and 101 means no.
+ */
+const aptScript = `
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap 'rm -f "$policy"' EXIT
+  printf '#!/bin/sh\\nexit 101\\n' > "$policy" && chmod 755 "$policy"
+fi
+install() { apt-get install -y -q --no-install-recommends "$@"; }
+install "$@" || { apt-get update -q && install "$@"; } || exit
+for name in "$@"; do
+  if [ "$name" = nats-server ] && command -v systemctl > /dev/null; then systemctl disable nats-server.service; fi
+done
+exit 0
+`;
+
 /** Installs Debian packages, or says what is missing and how to get it. */
 async function aptInstall(title, packages, why) {
   const hint = `${why} needs the Debian package(s) ${packages.join(', ')}. Install them by hand (as root: apt-get install ${packages.join(' ')}) and run this again.`;
@@ -66,21 +84,13 @@ async function aptInstall(title, packages, why) {
   if (!commandExists('apt-get')) throw new SetUpError(`${hint}\nThey can't be installed from here because there is no apt-get on this system.`);
   const options = { env: { ...toolchainEnv(), DEBIAN_FRONTEND: 'noninteractive' } };
   try {
-    await step(
-      title,
-      'sh',
-      [
-        '-c',
-        `apt-get install -y -q --no-install-recommends ${packages.join(' ')} || { apt-get update -q && apt-get install -y -q --no-install-recommends ${packages.join(' ')}; }`,
-      ],
-      options,
-    );
+    await step(title, 'sh', ['-c', aptScript, 'apt', ...packages], options);
   } catch (error) {
     throw new SetUpError(`${hint}\n${error.message}`);
   }
 }
 
-/** Debian's packages put a service of their own in place; Kuramori starts its own server, so none may be started here. */
+/** @param wanted package by the program that it brings */
 export async function ensurePrograms(wanted, why) {
   const missing = Object.entries(wanted).filter(([program]) => !commandExists(program));
   if (missing.length > 0) {
