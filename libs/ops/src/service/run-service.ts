@@ -6,6 +6,7 @@ import type { Registry } from 'prom-client';
 import { BUS, type Bus, BusExceptionFilter, connectBus, JetStreamStrategy, permissionsOf } from '@kuramori/bus';
 import { loadSettings, servicePort, type Settings, SettingsError } from '@kuramori/config';
 import { deadLetters, type ServiceName, streams } from '@kuramori/contracts';
+import { readStat, registerAlone } from '@kuramori/platform';
 import type { BusHealthDetails } from '../health/health-details';
 import { HealthRegistry, type HealthReport } from '../health/health-registry';
 import { OpsModule } from '../health/ops.module';
@@ -102,6 +103,8 @@ class RunningService {
     const { name } = this.definition;
     const settings = loadSettings();
     this.stopOnSignals();
+    const startTime = readStat(process.pid)?.startTime;
+    if (!isSupervised() && startTime !== undefined) registerAlone(settings.dataDir, { name, pid: process.pid, startTime });
     await this.listen(settings);
     this.startReport = { status: 'starting', reason: 'waiting for the bus: is nats-server running?' };
     const bus = await connectBus(settings.bus.credentials, name, settings.bus.url);
@@ -166,7 +169,7 @@ class RunningService {
 
   private stopOnSignals(): void {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.stop(signal));
-    if (process.env.KURAMORI_SUPERVISED !== '1') return;
+    if (!isSupervised()) return;
     // `up` holds the other end of this pipe: the kernel closes it also when `up` is killed with -9.
     process.stdin.on('end', () => void this.stop('the end of the supervisor'));
     process.stdin.on('error', () => void this.stop('the end of the supervisor'));
@@ -193,6 +196,10 @@ class RunningService {
       process.exit(1);
     }
   }
+}
+
+function isSupervised(): boolean {
+  return process.env.KURAMORI_SUPERVISED === '1';
 }
 
 function busHealth(bus: Bus): HealthReport {
