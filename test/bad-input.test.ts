@@ -1,6 +1,8 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import { DataSource } from 'typeorm';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Installation, waitFor } from '@kuramori/testing';
 import { install, projectRoot } from './support';
@@ -90,13 +92,44 @@ describe('while it runs', () => {
   it('a file that cannot be read is named and the others are protected', async () => {
     const { installation } = await install({ files: 10 });
     installations.push(installation);
-    // A directory entry that open(2) refuses even to root: a socket's place is taken by a FIFO without a writer in many shares; here a name too odd to trip over.
-    const odd = Buffer.concat([Buffer.from(`${installation.share}/`), Buffer.from([0xff, 0xfe, 0x41])]);
-    writeFileSync(odd, 'not UTF-8');
-    chmodSync(odd, 0o000);
+    // Answers every read with an error, root's too, as a bad disk does: the loopback interface has no speed.
+    const broken = path.join(installation.share, 'broken.txt');
+    writeFileSync(broken, '');
+    execFileSync('mount', ['--bind', '/sys/class/net/lo/speed', broken]);
+    try {
+      installation.start();
+      await installation.explained(() =>
+        waitFor('the vault to name the file', 30_000, async () => {
+          const { services, protection } = await installation.status();
+          return protection.files >= 10 && /broken\.txt/u.test(services.vault?.reason ?? '');
+        }),
+      );
+      await installation.stop();
+    } finally {
+      execFileSync('umount', [broken]);
+    }
+  });
+  it('a name that is no UTF-8 is protected like any other', async () => {
+    const { installation } = await install({ files: 10 });
+    installations.push(installation);
+    writeFileSync(Buffer.concat([Buffer.from(`${installation.share}/`), Buffer.from([0xff, 0xfe, 0x41])]), 'not UTF-8');
     installation.start();
     await installation.ready();
     expect((await installation.status()).protection.files).toBe(11);
+  });
+  it('a database from a newer version is named, and everything else is stopped', async () => {
+    const { installation } = await install({ files: 10 });
+    installations.push(installation);
+    installation.start();
+    await installation.ready();
+    await installation.stop();
+    const file = path.join(installation.dataDir, 'vault', 'vault.sqlite');
+    const database = new DataSource({ type: 'sqlite', database: file });
+    await database.initialize();
+    await database.query(`INSERT INTO "migrations" ("timestamp", "name") VALUES (4102444800000, 'FromTheFuture4102444800000')`);
+    await database.destroy();
+    await refuses(installation, 1, /vault\.sqlite was written by a newer version of Kuramori \(FromTheFuture4102444800000\)/u);
+    expect([...installation.processes().values()].filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
   });
   it('SIGTERM leaves no process behind', async () => {
     const { installation } = await install({ files: 10 });
