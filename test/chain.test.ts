@@ -1,7 +1,7 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { launch, Mailbox, type Installation, type RunningProgram, waitFor } from '@kuramori/testing';
+import { launch, type LaunchOptions, Mailbox, type Manifest, type Installation, type RunningProgram, waitFor } from '@kuramori/testing';
 import { attackScript, everythingBack, incidentOver, innocentScript, install, secondUser } from './support';
 
 const attacks = ['openssl-encrypt-delete.sh', 'overwrite-in-place.py', 'encrypt-rename-note.py'];
@@ -23,8 +23,8 @@ async function chain(options: Parameters<typeof install>[0] = {}) {
   return { installation, before, mailbox };
 }
 
-function run(command: string, args: readonly string[], user?: { uid: number; gid: number }): RunningProgram {
-  const program = launch(command, args, user);
+function run(command: string, args: readonly string[], options: LaunchOptions = {}): RunningProgram {
+  const program = launch(command, args, options);
   programs.push(program);
   return program;
 }
@@ -59,15 +59,28 @@ function startInnocent(installation: Installation) {
   };
 }
 
+/** What the attacker made is in quarantine, each entry whole: put elsewhere, it is a file that was not there before. */
+async function expectQuarantined(installation: Installation, before: Manifest, script: string): Promise<void> {
+  const { stdout } = await installation.run('quarantine', 'list', '--json');
+  const { entries } = JSON.parse(stdout) as { entries: readonly { id: string; path: string; storedAt: string; sizeBytes: number; reason: string }[] };
+  const made = entries.filter(({ path: place }) => !before.has(path.relative(installation.share, place)));
+  // An overwriter leaves nothing beside the originals: what stood in their place is kept.
+  if (script === 'overwrite-in-place.py') expect(entries.some(({ reason }) => reason === 'replaced')).toBe(true);
+  else expect(made.length).toBeGreaterThan(0);
+  for (const { storedAt, sizeBytes } of entries) expect(statSync(storedAt).size).toBe(sizeBytes);
+  const [entry] = made.length > 0 ? made : entries;
+  const copy = path.join(installation.directory, 'recovered');
+  expect((await installation.run('quarantine', 'release', entry?.id ?? '', '--to', copy)).status).toBe(0);
+  expect(statSync(copy).size).toBe(entry?.sizeBytes);
+}
+
 describe.each(attacks)('an attack with %s', (script) => {
   it('is stopped, undone and told, once, while someone else works on', async () => {
     const { installation, before, mailbox } = await chain();
     installation.start();
     await installation.ready();
     const innocent = startInnocent(installation);
-    process.env.EXCEPT = 'Desk';
-    const attack = run(attackScript(script), [installation.share]);
-    delete process.env.EXCEPT;
+    const attack = run(attackScript(script), [installation.share], { env: { EXCEPT: 'Desk' } });
 
     expectKilled(script, await attack.ended);
     const incident = await incidentOver(installation);
@@ -85,6 +98,12 @@ describe.each(attacks)('an attack with %s', (script) => {
     expect(incident.files.touched).toBeGreaterThan(0);
     await waitFor('two mails', 20_000, () => mailbox.mails.length >= 2);
     expect(mailbox.mails).toHaveLength(2);
+    const [opened, over] = mailbox.mails;
+    expect(opened?.to).toEqual(['admin@example.test']);
+    for (const mail of [opened, over]) expect(mail?.raw).toContain(incident.id);
+    expect(over?.subject).not.toBe(opened?.subject);
+
+    await expectQuarantined(installation, before, script);
   });
 
   it('as a second user is stopped and undone', async () => {
@@ -105,15 +124,16 @@ describe.each(attacks)('an attack with %s', (script) => {
   });
 
   it('while the baseline is still running loses nothing', async () => {
-    const { installation, before } = await chain();
+    const { installation, before } = await chain({ archived: 6000 });
     installation.start();
-    await installation.explained(() =>
+    const begun = await installation.explained(() =>
       waitFor('the services are up and the baseline has begun', 30_000, async () => {
         const status = await installation.status();
-        return status.services.watcher?.status === 'healthy' && status.protection.files > 0;
+        return status.services.watcher?.status === 'healthy' && status.protection.files > 0 ? status : undefined;
       }),
     );
-    const attack = run(attackScript(script), [installation.share]);
+    expect(begun.ready).toBe(false);
+    const attack = run(attackScript(script), [installation.share], { env: { EXCEPT: 'Archive' } });
     await attack.ended;
     await incidentOver(installation);
     await everythingBack(installation, before);

@@ -1,3 +1,4 @@
+import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Incident } from '@kuramori/contracts';
@@ -11,12 +12,28 @@ export const innocentScript = (name: string) => path.join(projectRoot, 'test', '
 export const secondUser = { uid: 65_534, gid: 65_534 };
 
 export async function install(
-  options: Partial<InstallationOptions> & { files?: number; owners?: { uid: number; gid: number }[] } = {},
+  options: Partial<InstallationOptions> & {
+    files?: number;
+    owners?: { uid: number; gid: number }[];
+    /** Small files beside the documents, years old: the baseline takes its time with them. */
+    archived?: number;
+  } = {},
 ): Promise<{ installation: Installation; before: Manifest }> {
-  const { files = 1000, owners, ...rest } = options;
+  const { files = 1000, owners, archived = 0, ...rest } = options;
   const installation = await Installation.create({ projectRoot, ...rest });
   makeShare(installation.share, { files, sources: path.join(projectRoot, 'node_modules'), ...(owners === undefined ? {} : { owners }) });
+  if (archived > 0) makeArchive(path.join(installation.share, 'Archive'), archived);
   return { installation, before: takeManifest(installation.share) };
+}
+
+function makeArchive(directory: string, files: number): void {
+  mkdirSync(directory);
+  const longAgo = new Date('2015-01-01');
+  for (let index = 0; index < files; index += 1) {
+    const file = path.join(directory, `letter ${index}.txt`);
+    writeFileSync(file, `Letter ${index}, of which nobody remembers what it was about.\n`);
+    utimesSync(file, longAgo, longAgo);
+  }
 }
 
 /** Waits until exactly one incident exists and has reached a state in which nothing is left to do. */

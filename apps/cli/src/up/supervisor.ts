@@ -148,7 +148,15 @@ export class Supervisor {
   }
 
   private lookAtDisk(): void {
-    const { freeBytes, releasedFromFull } = this.reserve.look();
+    let look;
+    try {
+      look = this.reserve.look();
+    } catch (error) {
+      // A disk that doesn't answer just now is no reason to end protection: the services say what they can't do.
+      this.say('kuramori', `the disk of ${this.options.dataDir} does not answer: ${error instanceof Error ? error.message : String(error)}`);
+      return;
+    }
+    const { freeBytes, releasedFromFull } = look;
     this.freeBytes = freeBytes;
     if (releasedFromFull) {
       this.freeBytes = Number.POSITIVE_INFINITY;

@@ -12,9 +12,16 @@ export interface RunningProgram {
   end(): void;
 }
 
+export interface LaunchOptions {
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Beside the environment of the test. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** Starts a program in a session of its own, as a login or a job would have it, optionally as another user. */
-export function launch(command: string, args: readonly string[], user?: { readonly uid: number; readonly gid: number }): RunningProgram {
-  const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], ...user });
+export function launch(command: string, args: readonly string[], { env, ...user }: LaunchOptions = {}): RunningProgram {
+  const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env }, ...user });
   const { pid } = child;
   if (pid === undefined) throw new Error(`${command} could not be started`);
   let stdout = '';
