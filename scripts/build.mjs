@@ -1,5 +1,5 @@
 // Bundles every service into dist/apps/<app>/main.mjs and its worker threads beside it: one file a process is what makes a cold start fast (ADR 4).
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { bundle } from './bundle.mjs';
 import { projectRoot } from './toolchain.mjs';
@@ -19,7 +19,3 @@ if (existsSync(demonstration)) entryPoints.push({ in: demonstration, out: path.j
 if (entryPoints.length === 0) throw new Error(`No app with src/main.ts below ${appsDir}`);
 rmSync(outputDir, { recursive: true, force: true });
 await bundle(entryPoints, outputDir);
-for (const app of readdirSync(appsDir)) {
-  const assets = path.join(appsDir, app, 'assets');
-  if (existsSync(assets)) cpSync(assets, path.join(outputDir, 'apps', app, 'assets'), { recursive: true });
-}
