@@ -7,6 +7,7 @@ const checks = [
   ['lint', 'eslint', ['.', '--max-warnings', '0']],
   ['import rules', 'depcruise', ['--config', '.dependency-cruiser.cjs', 'apps', 'libs', 'test']],
   ['dead code', 'knip', []],
+  ['message documents', 'node', ['scripts/run-typescript.mjs', 'libs/contracts/docs/generate.ts', '--check']],
   ['format', 'prettier', ['--check', '--log-level', 'warn', '.']],
 ];
 
