@@ -27,7 +27,7 @@ const maxEvidence = 500;
 const maxActions = 1000;
 const maxProcessTree = 256;
 const maxVerdictIds = 500;
-/** 20,000 keys of 50 characters stay below the bus's 1 MiB in one undo command. An attack with a process per file reaches some thousands. */
+/** So many keys of 50 characters are 0.75 MiB in one undo command, and a site's own NATS takes 1 MiB. An attack with a process per file reaches some thousands. */
 const maxActors = 15_000;
 const maxBelow = 256;
 

@@ -14,7 +14,7 @@ import type { IncidentStore } from '../store/incident-store';
 import { describeReport } from './describe';
 import { CommandRefusedError, type Services } from './services';
 
-/** Incidents in one answer: with evidence and actions each has up to some 100 KiB, and the bus carries 1 MiB. */
+/** Incidents in one answer: with evidence and actions each has up to some 100 KiB, and a site's own NATS takes 1 MiB. */
 const maxListed = 200;
 const maxReplyBytes = 900 * 1024;
 /** A false alarm is usually put back within this time; the answer then tells what came of it. */
