@@ -1,6 +1,6 @@
 import type { Bus, ReceivedMessage } from '@kuramori/bus';
 import type { Settings } from '@kuramori/config';
-import { consumers, FileBatch, InvalidMessageError, parseMessage, streams, subjects, VaultStored, Verdict } from '@kuramori/contracts';
+import { FileBatch, InvalidMessageError, isSameHost, parseMessage, streams, subjects, VaultStored, Verdict } from '@kuramori/contracts';
 import { DetectionEngine } from '@kuramori/detection';
 
 export interface DetectorOptions {
@@ -38,10 +38,10 @@ export class Detector {
    * @returns how many messages were read
    */
   async rebuild(): Promise<number> {
-    const { bus } = this.options;
+    const { bus, settings } = this.options;
     const nowMs = (this.options.now ?? Date.now)();
     const spoken: Verdict[] = [];
-    for await (const { body } of bus.read(streams.verdicts.name, subjects.verdict('*'), nowMs - recallMs)) {
+    for await (const { body } of bus.read(streams.verdicts.name, subjects.verdict(settings.host), nowMs - recallMs)) {
       const verdict = readable(body);
       if (verdict === undefined) continue;
       this.notePublished(verdict.id);
@@ -49,8 +49,8 @@ export class Detector {
       if (spoken.length > rememberedVerdicts) spoken.shift();
     }
     this.engine.recall(spoken);
-    const files = bus.read(streams.files.name, consumers.detectorFiles.filterSubject, nowMs - replayMs);
-    const stored = bus.read(streams.vault.name, consumers.detectorVault.filterSubject, nowMs - replayMs);
+    const files = bus.read(streams.files.name, subjects.fileBatch(settings.host), nowMs - replayMs);
+    const stored = bus.read(streams.vault.name, subjects.vaultStored(settings.host), nowMs - replayMs);
     let messages = 0;
     for await (const { source, message } of inOrder(files, stored)) {
       messages += 1;
@@ -96,14 +96,14 @@ export class Detector {
 
   private feedBatch(body: unknown): Verdict[] {
     const batch = parseMessage(FileBatch, body);
-    if (batch.host !== this.options.settings.host) return [];
+    if (!isSameHost(batch.host, this.options.settings.host)) return [];
     this.counts.facts += batch.facts.length;
     return this.engine.onFileBatch(batch);
   }
 
   private feedStored(body: unknown): Verdict[] {
     const stored = parseMessage(VaultStored, body);
-    return stored.host === this.options.settings.host ? this.engine.onVaultStored(stored) : [];
+    return isSameHost(stored.host, this.options.settings.host) ? this.engine.onVaultStored(stored) : [];
   }
 
   /** The engine speaks each verdict once: what the bus has not taken is kept. */

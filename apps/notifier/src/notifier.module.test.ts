@@ -12,7 +12,7 @@ import { Notifier } from './notifier';
 import { notifierModule } from './notifier.module';
 import { eventOf, stages } from './testing/incidents';
 
-it('takes incident events of every host from their stream, and makes a dead letter of what is none', async () => {
+it('takes the incident events of its host from their stream, and makes a dead letter of what is none', async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-notifier-'));
   const bus = new MemoryBus({ firstBackoffMs: 5 });
   await bus.ensureStreams(Object.values(streams));
@@ -46,7 +46,8 @@ it('takes incident events of every host from their stream, and makes a dead lett
   const notifier = app.get(Notifier);
   try {
     await bus.publish(subjects.incident('fs01', 'opened'), { nonsense: true }, { messageId: 'a' });
-    await bus.publish(subjects.incident('fs02', 'opened'), eventOf({ ...stages.opened(), host: 'fs02' }), { messageId: 'b' });
+    await bus.publish(subjects.incident('fs02', 'opened'), eventOf({ ...stages.opened(), id: 'inc-other', host: 'fs02' }), { messageId: 'b' });
+    await bus.publish(subjects.incident('fs01', 'opened'), eventOf({ ...stages.opened(), host: 'fs01' }), { messageId: 'c' });
     await expect.poll(async () => (await notifier.figures()).waiting).toBe(1);
     expect(bus.figures().consumers).toMatchObject([{ deadLetters: 1, handled: 1 }]);
     await expect

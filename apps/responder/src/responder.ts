@@ -1,6 +1,6 @@
 import type { Bus } from '@kuramori/bus';
 import type { Settings } from '@kuramori/config';
-import { hostToken, parseMessage, Verdict, type VerdictLevel } from '@kuramori/contracts';
+import { isSameHost, parseMessage, Verdict, type VerdictLevel } from '@kuramori/contracts';
 import type { LiveProcess, OwnProcess, PackageRegistry, ProcessControl } from '@kuramori/platform';
 import { defaultStepTimes, type StepTimes } from './domain/next-step';
 import { CaseWorker } from './response/case-worker';
@@ -104,7 +104,7 @@ export class Responder {
   async onVerdict(body: unknown): Promise<void> {
     const verdict = parseMessage(Verdict, body);
     // A pid of another server means somebody else here.
-    if (hostToken(verdict.host) !== hostToken(this.host)) return;
+    if (!isSameHost(verdict.host, this.host)) return;
     this.counts[verdict.level] += 1;
     const startedMs = performance.now();
     await this.handler.handle(verdict);

@@ -1,8 +1,7 @@
 import { Controller, Inject } from '@nestjs/common';
 import { Payload } from '@nestjs/microservices';
 import { onStream } from '@kuramori/bus';
-import { consumers, FileBatch, parseMessage } from '@kuramori/contracts';
-import { hostToken } from '@kuramori/contracts';
+import { consumers, FileBatch, isSameHost, parseMessage } from '@kuramori/contracts';
 import { Vault } from './vault';
 
 /** What happened to files, in order, one batch at a time. */
@@ -14,6 +13,6 @@ export class FactsController {
   async handle(@Payload() body: unknown): Promise<void> {
     const batch = parseMessage(FileBatch, body);
     // On a bus of many hosts each vault keeps its own host's files.
-    if (hostToken(batch.host) === hostToken(this.vault.core.settings.host)) await this.vault.batches.handle(batch);
+    if (isSameHost(batch.host, this.vault.core.settings.host)) await this.vault.batches.handle(batch);
   }
 }

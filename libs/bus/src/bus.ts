@@ -8,6 +8,10 @@ export class BusFullError extends Error {
 export class BusUnavailableError extends Error {
   override readonly name = 'BusUnavailableError';
 }
+/** The message is larger than the server's max_payload: it was not sent, and never will be. The caller makes it smaller, or says that it is lost. */
+export class BusTooLargeError extends Error {
+  override readonly name = 'BusTooLargeError';
+}
 /** A handler throws this for a message that can never be handled: it becomes a dead letter at once, without retries. */
 export class PermanentMessageError extends Error {
   override readonly name = 'PermanentMessageError';
@@ -31,6 +35,7 @@ export interface BusSubscription {
 }
 
 export interface ConsumerFigures {
+  /** As it was declared: without the host. */
   readonly durable: string;
   readonly handled: number;
   readonly redelivered: number;
@@ -61,7 +66,7 @@ export interface Bus {
 
   /**
    * Stores a message in the stream of its subject. Resolves when the server has it. The same messageId within two minutes is stored once.
-   * @throws BusFullError | BusUnavailableError
+   * @throws BusFullError | BusUnavailableError | BusTooLargeError
    */
   publish(
     subject: string,
@@ -70,12 +75,14 @@ export interface Bus {
   ): Promise<{ streamSequence: number; duplicate: boolean }>;
 
   /**
-   * Durable consumer, in order, one message at a time: the next comes after the handler's promise resolved (acknowledged) or the message became a
+   * Durable consumer of a host's messages, in order, one at a time: the next comes after the handler's promise resolved (acknowledged) or the message became a
    * dead letter. A rejected promise means redelivery after a growing delay (1 s, 2 s, 4 s … 30 s), still before any later message; after
-   * `maxDeliver` deliveries, or at once for a PermanentMessageError, the message is a dead letter: counted, handed to `onDeadLetter`, and passed over.
+   * `maxDeliver` deliveries, or at once for a PermanentMessageError, the message is a dead letter: counted, handed to `onDeadLetter`, and passed over, also when
+   * the stream of dead letters does not take it (the cause then says so).
    */
   consume(
     declaration: ConsumerDeclaration,
+    host: string,
     handler: (message: ReceivedMessage) => Promise<void>,
     options?: { onDeadLetter?: (message: ReceivedMessage, cause: unknown) => void },
   ): Promise<BusSubscription>;
@@ -83,7 +90,7 @@ export interface Bus {
   /** Reads what a stream holds on a subject since a moment, oldest first, and ends when it has caught up with the end as of the call. Makes no durable state. */
   read(stream: string, filterSubject: string, sinceMs: number): AsyncIterable<ReceivedMessage>;
 
-  /** Core request/reply. @throws BusUnavailableError when nobody answers in time */
+  /** Core request/reply. @throws BusUnavailableError when nobody answers in time; BusTooLargeError */
   request(subject: string, payload: object, options: { timeoutMs: number }): Promise<unknown>;
 
   /** Answers requests on a subject; handlers of one subject run one after the other only if they must: they may overlap. */

@@ -9,6 +9,11 @@ export function hostToken(host: string): string {
   return host.replaceAll(/[^A-Za-z0-9_-]/gu, '_');
 }
 
+/** Whether two names mean one host: on the bus it is known by its token alone. */
+export function isSameHost(one: string, other: string): boolean {
+  return hostToken(one) === hostToken(other);
+}
+
 export const serviceNames = ['watcher', 'detector', 'vault', 'responder', 'notifier'] as const;
 export type ServiceName = (typeof serviceNames)[number];
 

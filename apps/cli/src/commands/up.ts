@@ -90,9 +90,9 @@ async function up(settings: Settings, settingsFile: string): Promise<ExitStatus>
 }
 
 /** @throws CommandFailure for what an operator can put right */
-function serverConfiguration({ dataDir, bus }: Settings): string {
+function serverConfiguration({ dataDir, bus, host }: Settings): string {
   try {
-    return writeServerFiles({ dataDir, credentials: bus.credentials, port: bus.port });
+    return writeServerFiles({ dataDir, credentials: bus.credentials, port: bus.port, host });
   } catch (error) {
     throw new CommandFailure(
       exitStatus.failed,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { MemoryBus } from '@kuramori/bus';
 import { parseSettings } from '@kuramori/config';
-import { type Actor, consumers, type FileBatch, type FileFact, streams, subjects, type VaultStored } from '@kuramori/contracts';
+import { type Actor, type FileBatch, type FileFact, streams, subjects, type VaultStored } from '@kuramori/contracts';
 import { fsPath, toFileStat } from '@kuramori/platform';
 import { kindOf } from '../capture/file-state';
 import { Vault, type VaultOptions } from '../vault';
@@ -116,7 +116,7 @@ export class Scene {
 
   /** The message about a batch. */
   async stored(sequence: number): Promise<VaultStored> {
-    for await (const { body } of this.bus.read(consumers.detectorVault.stream, subjects.vaultStored('fs01'), 0)) {
+    for await (const { body } of this.bus.read(streams.vault.name, subjects.vaultStored('fs01'), 0)) {
       const message = body as VaultStored;
       if (message.sequence === sequence) return message;
     }
@@ -125,7 +125,7 @@ export class Scene {
 
   async notices(kind: Parameters<typeof subjects.vaultNotice>[1]): Promise<unknown[]> {
     const found: unknown[] = [];
-    for await (const { body } of this.bus.read(consumers.detectorVault.stream, subjects.vaultNotice('fs01', kind), 0)) found.push(body);
+    for await (const { body } of this.bus.read(streams.vault.name, subjects.vaultNotice('fs01', kind), 0)) found.push(body);
     return found;
   }
 

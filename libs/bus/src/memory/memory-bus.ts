@@ -1,15 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ConsumerDeclaration, deadLetterSubject, type StreamDeclaration } from '@kuramori/contracts';
+import { type ConsumerDeclaration, deadLetters, durableOf, type StreamDeclaration } from '@kuramori/contracts';
 import {
   type Bus,
   type BusFigures,
   BusFullError,
   type BusSubscription,
+  BusTooLargeError,
   BusUnavailableError,
   type ConsumerFigures,
   PermanentMessageError,
   type ReceivedMessage,
 } from '../bus';
+import { keepDeadLetter } from '../dead-letter';
+import { maxPayloadBytes } from '../server/server-files';
 
 interface StoredMessage {
   readonly subject: string;
@@ -20,9 +23,11 @@ interface StoredMessage {
 
 interface MemoryStream {
   readonly declaration: StreamDeclaration;
+  /** Those that are still there, oldest first. */
   readonly messages: StoredMessage[];
   readonly ids: Map<string, number>;
   bytes: number;
+  lastSequence: number;
 }
 
 /** Whether a subject fits a pattern with `*` (one token) and `>` (the rest). */
@@ -57,7 +62,8 @@ export class MemoryBus implements Bus {
 
   async ensureStreams(streams: readonly StreamDeclaration[]): Promise<void> {
     for (const declaration of streams) {
-      if (!this.streams.has(declaration.name)) this.streams.set(declaration.name, { declaration, messages: [], ids: new Map(), bytes: 0 });
+      if (!this.streams.has(declaration.name))
+        this.streams.set(declaration.name, { declaration, messages: [], ids: new Map(), bytes: 0, lastSequence: 0 });
     }
   }
 
@@ -70,11 +76,17 @@ export class MemoryBus implements Bus {
     const known = stream.ids.get(options.messageId);
     if (known !== undefined) return { streamSequence: known, duplicate: true };
     const text = JSON.stringify(message);
-    if (stream.bytes + text.length > stream.declaration.maxBytes) {
-      this.publishFailures += 1;
-      throw new BusFullError(`${stream.declaration.name} is full`);
+    this.refuseTooLarge(subject, text);
+    const { discard, maxBytes, name } = stream.declaration;
+    while (discard === 'old' && stream.bytes + text.length > maxBytes && stream.messages.length > 0) {
+      stream.bytes -= stream.messages.shift()?.text.length ?? 0;
     }
-    const streamSequence = stream.messages.length + 1;
+    if (stream.bytes + text.length > maxBytes) {
+      this.publishFailures += 1;
+      throw new BusFullError(`${name} is full`);
+    }
+    stream.lastSequence += 1;
+    const streamSequence = stream.lastSequence;
     stream.messages.push({ subject, text, streamSequence, storedAtMs: Date.now() });
     stream.ids.set(options.messageId, streamSequence);
     stream.bytes += text.length;
@@ -85,12 +97,15 @@ export class MemoryBus implements Bus {
 
   async consume(
     declaration: ConsumerDeclaration,
+    host: string,
     handler: (message: ReceivedMessage) => Promise<void>,
     options: { onDeadLetter?: (message: ReceivedMessage, cause: unknown) => void } = {},
   ): Promise<BusSubscription> {
+    await this.ensureStreams([deadLetters]);
     const stopping = new AbortController();
+    const durable = durableOf(declaration, host);
     const figures = { durable: declaration.durable, handled: 0, redelivered: 0, deadLetters: 0, pending: 0 };
-    this.consumerFigures.set(declaration.durable, figures);
+    this.consumerFigures.set(durable, figures);
     const handleOne = async (message: StoredMessage): Promise<boolean> => {
       for (let attempt = 1; !stopping.signal.aborted; attempt += 1) {
         const received: ReceivedMessage = { ...message, body: JSON.parse(message.text) as unknown, deliveryCount: attempt };
@@ -102,12 +117,7 @@ export class MemoryBus implements Bus {
         } catch (error) {
           if (error instanceof PermanentMessageError || attempt >= declaration.maxDeliver) {
             figures.deadLetters += 1;
-            await this.publish(
-              deadLetterSubject(declaration.durable),
-              { ...received },
-              { messageId: `${declaration.durable}-${message.streamSequence}` },
-            ).catch(() => undefined);
-            options.onDeadLetter?.(received, error);
+            options.onDeadLetter?.(received, await keepDeadLetter(this, declaration, host, received, error));
             return true;
           }
         }
@@ -117,10 +127,10 @@ export class MemoryBus implements Bus {
     };
     const loop = (async () => {
       while (!stopping.signal.aborted) {
-        const position = this.consumed.get(declaration.durable) ?? 0;
-        const waiting = (this.streams.get(declaration.stream)?.messages ?? [])
-          .slice(position)
-          .filter(({ subject }) => subjectMatches(declaration.filterSubject, subject));
+        const position = this.consumed.get(durable) ?? 0;
+        const waiting = (this.streams.get(declaration.stream)?.messages ?? []).filter(
+          ({ streamSequence, subject }) => streamSequence > position && subjectMatches(declaration.subject(host), subject),
+        );
         const [next] = waiting;
         figures.pending = Math.max(0, waiting.length - 1);
         if (next === undefined) {
@@ -133,7 +143,7 @@ export class MemoryBus implements Bus {
             stopping.signal.addEventListener('abort', wake, { once: true });
           });
         } else if (await handleOne(next)) {
-          this.consumed.set(declaration.durable, next.streamSequence);
+          this.consumed.set(durable, next.streamSequence);
         }
       }
     })();
@@ -156,6 +166,7 @@ export class MemoryBus implements Bus {
   }
 
   async request(subject: string, payload: object, options: { timeoutMs: number }): Promise<unknown> {
+    this.refuseTooLarge(subject, JSON.stringify(payload));
     const responder = this.responders.get(subject);
     if (this.closed || responder === undefined) throw new BusUnavailableError(`nobody answers ${subject}`);
     const reply = responder(JSON.parse(JSON.stringify(payload))).catch((error: unknown) => ({
@@ -194,6 +205,12 @@ export class MemoryBus implements Bus {
       stuckMs: 0,
       consumers: [...this.consumerFigures.values()].map((figures) => ({ ...figures })),
     };
+  }
+
+  private refuseTooLarge(subject: string, text: string): void {
+    if (Buffer.byteLength(text) <= maxPayloadBytes) return;
+    this.publishFailures += 1;
+    throw new BusTooLargeError(`${subject}: larger than ${maxPayloadBytes} bytes`);
   }
 
   async drain(): Promise<void> {

@@ -15,7 +15,7 @@ export interface ConsumerCounters {
 export interface ConsumerLink {
   /** One message, or null when none came in time. Rejects while the server is away. */
   pull(expiresMs: number): Promise<JsMsg | null>;
-  /** Keeps a message that can't be handled where people can see it. Rejects when it could not be kept. */
+  /** Tells of a message that can't be handled, and keeps it where people can see it. Does not reject: it is passed over also where it can't be kept. */
   deadLetter(message: ReceivedMessage, cause: unknown): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { connect } from 'nats';
 import { afterEach, describe, expect, it } from 'vitest';
-import { consumers, streams, subjects } from '@kuramori/contracts';
+import { consumers, durableOf, streams, subjects } from '@kuramori/contracts';
 import { freePorts, waitFor } from '@kuramori/testing';
 import type { Bus, ReceivedMessage } from '../bus';
 import { busContract } from '../bus.contract';
@@ -21,9 +21,10 @@ class Server {
   readonly credentials = path.join(this.dataDir, 'bus', 'credentials');
   private configuration = '';
 
-  static async open(): Promise<Server> {
+  /** One that serves this host alone; `*`: any. */
+  static async open(host: string): Promise<Server> {
     const server = new Server();
-    server.configuration = writeServerFiles({ dataDir: server.dataDir, credentials: server.credentials, port: await freePorts(1) });
+    server.configuration = writeServerFiles({ dataDir: server.dataDir, credentials: server.credentials, port: await freePorts(1), host });
     server.start();
     return server;
   }
@@ -53,7 +54,7 @@ afterEach(async () => {
 
 // One role that may publish facts and one that may consume them, as in real life, behind one face for the suite.
 busContract('the NATS bus', async () => {
-  const server = await Server.open();
+  const server = await Server.open('*');
   const [vault, watcher, detector, operator] = await Promise.all([
     server.bus('vault'),
     server.bus('watcher'),
@@ -77,14 +78,14 @@ busContract('the NATS bus', async () => {
 
 describe('the NATS bus', () => {
   it('loses nothing and keeps the order when the server is killed and comes back', async () => {
-    const server = await Server.open();
+    const server = await Server.open('host');
     opened.push(server);
     const [watcher, vault] = await Promise.all([server.bus('watcher'), server.bus('vault')]);
     opened.push(watcher, vault);
     await watcher.ensureStreams([streams.files]);
     await vault.ensureStreams([streams.files]);
     const got: number[] = [];
-    await vault.consume(consumers.vaultFiles, async ({ body }: ReceivedMessage) => void got.push((body as { index: number }).index));
+    await vault.consume(consumers.vaultFiles, 'host', async ({ body }: ReceivedMessage) => void got.push((body as { index: number }).index));
     const losses: string[] = [];
     const publisher = new SpooledPublisher({
       bus: watcher,
@@ -107,7 +108,7 @@ describe('the NATS bus', () => {
   });
 
   it('finds what a publisher left on the disk at its next start', async () => {
-    const server = await Server.open();
+    const server = await Server.open('host');
     opened.push(server);
     const directory = path.join(server.dataDir, 'spool');
     const options = { subject: subjects.fileBatch('host'), directory, limitBytes: 10_000_000, onLoss: () => undefined };
@@ -125,22 +126,31 @@ describe('the NATS bus', () => {
     expect(await publisher.flushed(10_000)).toBe(true);
     await publisher.stop();
     const got: unknown[] = [];
-    for await (const { body } of detector.read(streams.files.name, streams.files.subjects[0], 0)) got.push(body);
+    for await (const { body } of detector.read(streams.files.name, subjects.fileBatch('host'), 0)) got.push(body);
     expect(got).toEqual([0, 1, 2, 3, 4].map((index) => ({ index })));
   });
 });
 
 describe('the own nats-server', () => {
-  it('lets each role publish its own subjects and nobody else', async () => {
-    const server = await Server.open();
+  it('lets each role publish its own subjects, of its own host, and nobody else', async () => {
+    const server = await Server.open('host');
     opened.push(server);
     const own: Partial<Record<RoleName, string>> = {
-      watcher: subjects.fileBatch('h'),
-      detector: subjects.verdict('h'),
-      vault: subjects.vaultStored('h'),
-      responder: subjects.incident('h', 'opened'),
-      operator: subjects.command('h', 'vault', 'restore'),
+      watcher: subjects.fileBatch('host'),
+      detector: subjects.verdict('host'),
+      vault: subjects.vaultStored('host'),
+      responder: subjects.incident('host', 'opened'),
+      operator: subjects.command('host', 'vault', 'restore'),
     };
+    const others = [
+      subjects.fileBatch('other'),
+      subjects.verdict('other'),
+      subjects.vaultStored('other'),
+      subjects.incident('other', 'opened'),
+      subjects.command('other', 'vault', 'restore'),
+      `$JS.API.CONSUMER.MSG.NEXT.KURAMORI_INCIDENTS.${durableOf(consumers.notifierIncidents, 'other')}`,
+      `$JS.API.CONSUMER.CREATE.KURAMORI_FILES.${durableOf(consumers.vaultFiles, 'host')}.${subjects.fileBatch('other')}`,
+    ];
     for (const role of roleNames) {
       const { url, user, password, inboxPrefix } = readCredentials(server.credentials, role);
       const connection = await connect({ servers: url, user, pass: password, inboxPrefix, waitOnFirstConnect: true });
@@ -149,21 +159,17 @@ describe('the own nats-server', () => {
         for await (const status of connection.status()) if (status.permissionContext !== undefined) refused.add(status.permissionContext.subject);
       })();
       const marker = 'not.ours.at.all';
-      for (const subject of [...Object.values(own), marker]) connection.publish(subject, '{}');
+      for (const subject of [...Object.values(own), ...others, marker]) connection.publish(subject, '{}');
       await connection.flush();
       await waitFor('the refusals', 5000, () => refused.has(marker));
-      expect([...refused].filter((subject) => subject !== marker).sort(), role).toEqual(
-        Object.entries(own)
-          .filter(([owner]) => owner !== role)
-          .map(([, subject]) => subject)
-          .sort(),
-      );
+      const foreign = Object.entries(own).flatMap(([owner, subject]) => (owner === role ? [] : [subject]));
+      expect([...refused].sort(), role).toEqual([...foreign, ...others, marker].sort());
       await connection.close();
     }
   });
 
   it('refuses anyone without credentials', async () => {
-    const server = await Server.open();
+    const server = await Server.open('host');
     opened.push(server);
     const { url } = readCredentials(server.credentials, 'watcher');
     await (await server.bus('watcher')).drain();
@@ -171,10 +177,10 @@ describe('the own nats-server', () => {
   });
 
   it('keeps its passwords from one start to the next, readable by root alone', async () => {
-    const server = await Server.open();
+    const server = await Server.open('host');
     opened.push(server);
     const before = readFileSync(path.join(server.credentials, 'vault.json'), 'utf8');
-    writeServerFiles({ dataDir: server.dataDir, credentials: server.credentials, port: 4999 });
+    writeServerFiles({ dataDir: server.dataDir, credentials: server.credentials, port: 4999, host: 'host' });
     expect(readCredentials(server.credentials, 'vault').password).toBe((JSON.parse(before) as { password: string }).password);
   });
 });

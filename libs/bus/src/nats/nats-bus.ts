@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   AckPolicy,
@@ -17,8 +18,9 @@ import {
   StorageType,
   type StreamConfig,
 } from 'nats';
-import { type ConsumerDeclaration, deadLetters, deadLetterSubject, type StreamDeclaration } from '@kuramori/contracts';
-import { type Bus, type BusFigures, BusFullError, type BusSubscription, BusUnavailableError, type ReceivedMessage } from '../bus';
+import { type ConsumerDeclaration, deadLetters, durableOf, type StreamDeclaration } from '@kuramori/contracts';
+import { type Bus, type BusFigures, BusFullError, type BusSubscription, BusTooLargeError, BusUnavailableError, type ReceivedMessage } from '../bus';
+import { keepDeadLetter } from '../dead-letter';
 import { type ConsumerCounters, DurableConsumer } from './durable-consumer';
 import { decode, encode, toReceived } from './wire';
 
@@ -42,7 +44,7 @@ function toStreamConfig(declaration: StreamDeclaration): Partial<StreamConfig> &
     subjects: [...declaration.subjects],
     retention: RetentionPolicy.Limits,
     storage: StorageType.File,
-    discard: DiscardPolicy.New,
+    discard: declaration.discard === 'new' ? DiscardPolicy.New : DiscardPolicy.Old,
     max_age: nanos(declaration.maxAgeMs),
     max_bytes: declaration.maxBytes,
     duplicate_window: nanos(Math.min(duplicateWindowMs, declaration.maxAgeMs)),
@@ -63,7 +65,7 @@ async function exists(manager: JetStreamManager, stream: string): Promise<boolea
 /** The bus over a nats-server with JetStream. Connects again for ever, also when the server isn't there yet. */
 export class NatsBus implements Bus {
   private readonly counters = { reconnects: 0, published: 0, publishFailures: 0 };
-  private readonly consumerCounters = new Map<string, ConsumerCounters>();
+  private readonly consumerCounters = new Map<string, ConsumerCounters & { readonly durable: string }>();
   private readonly subscriptions = new Set<BusSubscription>();
   private readonly declared = new Map<string, StreamDeclaration>();
   private readonly pullConsumers = new Map<string, Consumer>();
@@ -119,6 +121,7 @@ export class NatsBus implements Bus {
       return { streamSequence: ack.seq, duplicate: ack.duplicate };
     } catch (error) {
       this.counters.publishFailures += 1;
+      this.refuseTooLarge(subject, error);
       this.noteStuck(error);
       if (error instanceof NatsError && error.api_error !== undefined)
         throw new BusFullError(`${subject}: ${error.api_error.description}`, { cause: error });
@@ -128,18 +131,17 @@ export class NatsBus implements Bus {
 
   async consume(
     declaration: ConsumerDeclaration,
+    host: string,
     handler: (message: ReceivedMessage) => Promise<void>,
     options: { onDeadLetter?: (message: ReceivedMessage, cause: unknown) => void } = {},
   ): Promise<BusSubscription> {
-    const counters: ConsumerCounters = { handled: 0, redelivered: 0, deadLetters: 0, pending: 0 };
-    this.consumerCounters.set(declaration.durable, counters);
+    const durable = durableOf(declaration, host);
+    const counters = { durable: declaration.durable, handled: 0, redelivered: 0, deadLetters: 0, pending: 0 };
+    this.consumerCounters.set(durable, counters);
     const consumer = new DurableConsumer(declaration, handler, counters, {
-      pull: (expiresMs) => this.pull(declaration, expiresMs),
+      pull: (expiresMs) => this.pull(declaration, host, expiresMs),
       deadLetter: async (message, cause) => {
-        const subject = deadLetterSubject(declaration.durable);
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        await this.publish(subject, { ...message, reason }, { messageId: `${declaration.durable}-${declaration.stream}-${message.streamSequence}` });
-        options.onDeadLetter?.(message, cause);
+        options.onDeadLetter?.(message, await keepDeadLetter(this, declaration, host, message, cause));
       },
     });
     consumer.start();
@@ -149,6 +151,8 @@ export class NatsBus implements Bus {
   async *read(stream: string, filterSubject: string, sinceMs: number): AsyncIterable<ReceivedMessage> {
     const manager = await this.manager();
     const info = await manager.consumers.add(stream, {
+      // With a name the request's subject carries the filter, which the credentials limit.
+      name: `read-${randomBytes(8).toString('hex')}`,
       ack_policy: AckPolicy.None,
       deliver_policy: DeliverPolicy.StartTime,
       opt_start_time: new Date(sinceMs).toISOString(),
@@ -178,6 +182,7 @@ export class NatsBus implements Bus {
       const reply = await this.unlessCutOff(this.connection.request(subject, encode(payload), { timeout: options.timeoutMs }));
       return decode(reply.data);
     } catch (error) {
+      this.refuseTooLarge(subject, error);
       throw new BusUnavailableError(`nobody answered ${subject}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
   }
@@ -210,7 +215,7 @@ export class NatsBus implements Bus {
       connected: this.connected && !this.connection.isClosed(),
       ...this.counters,
       stuckMs: this.stuckSinceMs === undefined ? 0 : performance.now() - this.stuckSinceMs,
-      consumers: [...this.consumerCounters].map(([durable, counters]) => ({ durable, ...counters })),
+      consumers: [...this.consumerCounters.values()].map((counters) => ({ ...counters })),
     };
   }
 
@@ -235,6 +240,14 @@ export class NatsBus implements Bus {
       this.cutOff.delete(lost.reject);
       answer.catch(() => undefined);
     }
+  }
+
+  /** The client looks at the limit that the server told when it connected, before it sends anything. */
+  private refuseTooLarge(subject: string, error: unknown): void {
+    if (!(error instanceof NatsError) || error.code !== ErrorCode.MaxPayloadExceeded.valueOf()) return;
+    throw new BusTooLargeError(`${subject}: larger than the ${this.connection.info?.max_payload ?? 0} bytes that the server takes (max_payload)`, {
+      cause: error,
+    });
   }
 
   /** Connected, and yet nobody answers: a store that met a full disk is silent, or says that it is switched off. */
@@ -280,30 +293,31 @@ export class NatsBus implements Bus {
   }
 
   /** One message or none; makes the consumer (and its stream) again when the server lost them. */
-  private async pull(declaration: ConsumerDeclaration, expiresMs: number): Promise<JsMsg | null> {
-    let consumer = this.pullConsumers.get(declaration.durable);
+  private async pull(declaration: ConsumerDeclaration, host: string, expiresMs: number): Promise<JsMsg | null> {
+    const durable = durableOf(declaration, host);
+    let consumer = this.pullConsumers.get(durable);
     if (consumer === undefined) {
       const stream = this.declared.get(declaration.stream);
       if (stream !== undefined) await this.ensureStream(stream);
       await this.ensureStream(deadLetters);
       const manager = await this.manager();
       await manager.consumers.add(declaration.stream, {
-        durable_name: declaration.durable,
+        durable_name: durable,
         ack_policy: AckPolicy.Explicit,
         deliver_policy: DeliverPolicy.All,
-        filter_subject: declaration.filterSubject,
+        filter_subject: declaration.subject(host),
         ack_wait: nanos(declaration.ackWaitMs),
         // One in flight: order survives redelivery (rules.md 15).
         max_ack_pending: 1,
         max_deliver: -1,
       });
-      consumer = await this.jetStream.consumers.get(declaration.stream, declaration.durable);
-      this.pullConsumers.set(declaration.durable, consumer);
+      consumer = await this.jetStream.consumers.get(declaration.stream, durable);
+      this.pullConsumers.set(durable, consumer);
     }
     try {
       return await consumer.next({ expires: expiresMs });
     } catch (error) {
-      this.pullConsumers.delete(declaration.durable);
+      this.pullConsumers.delete(durable);
       throw error;
     }
   }

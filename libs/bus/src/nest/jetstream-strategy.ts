@@ -33,7 +33,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Connects Nest's handlers to a {@link Bus}: `onStream` methods to durable consumers, `onCommand` methods to request subjects of this host. */
+/** Connects Nest's handlers to a {@link Bus}: `onStream` methods to durable consumers, `onCommand` methods to request subjects, all of this host. */
 export class JetStreamStrategy extends Server implements CustomTransportStrategy {
   private readonly subscriptions: BusSubscription[] = [];
 
@@ -69,7 +69,7 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
         const declaration = declarations.find(({ durable }) => durable === pattern);
         if (declaration === undefined) throw new Error(`no consumer is declared as ${pattern}: see libs/contracts streams.ts`);
         this.subscriptions.push(
-          await this.bus.consume(declaration, (message) => this.handleMessage(handler, message), {
+          await this.bus.consume(declaration, this.host, (message) => this.handleMessage(handler, message), {
             onDeadLetter: (message, cause) => {
               this.log.error(
                 `${declaration.durable}: message ${message.streamSequence} was given up after ${message.deliveryCount} deliveries: ${String(cause)}`,

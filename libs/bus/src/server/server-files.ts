@@ -10,37 +10,41 @@ export interface ServerFilesOptions {
   readonly credentials: string;
   /** Loopback port. */
   readonly port: number;
+  /** The one host that the server serves. */
+  readonly host: string;
 }
 
 /** Streams are declared with 4.75 GiB in all; the server's own limit stands above them. */
 const fileStoreBytes = 6 * 1024 ** 3;
 const memoryStoreBytes = 64 * 1024 ** 2;
-/** An undo's report and a batch with long names are well below. */
-const payloadBytes = 8 * 1024 ** 2;
+/** For replies: an undo's report names every file. What goes into streams is kept below nats-server's default of 1 MiB (maxMessageBytes). */
+export const maxPayloadBytes = 8 * 1024 ** 2;
 
 const quote = (text: string) => JSON.stringify(text);
 const list = (subjects: readonly string[]) => `[${subjects.map(quote).join(', ')}]`;
 
-function userBlock(role: RoleName, password: string): string {
-  const { publish, subscribe, allowResponses } = permissionsOf(role);
+function userBlock(role: RoleName, host: string, password: string): string {
+  const { publish, subscribe, allowResponses } = permissionsOf(role, host);
   const publishing = publish.length === 0 ? `{ deny: [">"] }` : `{ allow: ${list(publish)} }`;
   return `      { user: ${quote(role)}, password: ${password}, permissions: { publish: ${publishing}, subscribe: { allow: ${list(subscribe)} }${allowResponses ? ', allow_responses: true' : ''} } }`;
 }
 
 /**
  * The text of nats-server.conf. Users stand in an account of their own: an `authorization` block beside only a $SYS account would let anyone in on servers
- * before the fix of CVE-2023-47090 (rules.md 21). `passwordOf` gives each role's password as it shall stand in the file (quoted, or a $VARIABLE).
+ * before the fix of CVE-2023-47090 (rules.md 21). `passwordOf` gives each role's password as it shall stand in the file (quoted, or a $VARIABLE);
+ * without `host` it serves any.
  */
 export function serverConfiguration(options: {
   readonly port: number;
   readonly bind: string;
   readonly storeDir: string;
+  readonly host?: string;
   readonly passwordOf: (role: RoleName) => string;
 }): string {
   return `# Written by kuramori; changes are lost at the next start.
 server_name: kuramori
 listen: ${quote(`${options.bind}:${options.port}`)}
-max_payload: ${payloadBytes}
+max_payload: ${maxPayloadBytes}
 # A slow reader must not be cut off while a storm is on.
 write_deadline: "10s"
 jetstream {
@@ -52,7 +56,7 @@ accounts {
   KURAMORI {
     jetstream: enabled
     users: [
-${roleNames.map((role) => userBlock(role, options.passwordOf(role))).join(',\n')}
+${roleNames.map((role) => userBlock(role, options.host ?? '*', options.passwordOf(role))).join(',\n')}
     ]
   }
 }
@@ -115,6 +119,7 @@ export function writeServerFiles(options: ServerFilesOptions): string {
       port: options.port,
       bind: '127.0.0.1',
       storeDir: path.join(busDir, 'jetstream'),
+      host: options.host,
       passwordOf: (role) => quote(passwords.get(role) ?? ''),
     }),
   );
