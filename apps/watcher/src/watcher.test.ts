@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type FileBatch, unknownActor } from '@kuramori/contracts';
@@ -186,6 +186,16 @@ describe('a loss', () => {
     expect(batches.flatMap(({ facts }) => facts).every(({ rescan, actor }) => rescan === true && actor === 'unknown')).toBe(true);
     expect(here.watcher.figures()).toMatchObject({ losses: 1, rescans: 2, rescanDifferences: 3 });
     expect(here.log).toEqual(['events were lost (the queue overflowed); comparing the disk with the catalogue']);
+  });
+
+  it('of what a power cut left of the spool does not keep the watcher from starting, and is made good', async () => {
+    const here = await scene({ files: { 'a.txt': 'a' } });
+    await here.watcher.stop();
+    here.place.write({ 'a.txt': 'changed' });
+    writeFileSync(path.join(spoolOf(here), '000000000001.json'), '');
+    await here.start();
+    await expect.poll(() => here.told(), soon).toEqual(['modified a.txt']);
+    expect(here.watcher.figures()).toMatchObject({ losses: 1, spooledBatches: 0 });
   });
 
   it('while the vault is away is made good when it is back, however often it happened, with one comparison or two', async () => {

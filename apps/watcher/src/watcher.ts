@@ -256,7 +256,10 @@ export class Watcher {
   private lost(reason: string): void {
     this.losses += 1;
     this.options.log(`events were lost (${reason}); comparing the disk with the catalogue`);
-    this.facts.markGap();
+    // What an earlier run spooled may turn out to be lost before anything is sensed: the comparison that every start begins with makes it good.
+    const facts = this.facts as FactStream | undefined;
+    if (facts === undefined) return;
+    facts.markGap();
     this.rescan();
   }
 
