@@ -21,6 +21,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { BusTooLargeError } from '@kuramori/bus';
+import { encodedBytes } from '@kuramori/contracts';
 import { DatabaseError } from '@kuramori/database';
 import { compareManifests, takeManifest } from '@kuramori/testing';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -136,6 +138,20 @@ describe('a batch of facts', () => {
     expect(await here.stored(1)).toEqual(first);
     expect(await here.vault.restore.versions(here.at('plan.txt'))).toHaveLength(2);
     expect(await here.vault.core.database.read('SELECT * FROM "journal"')).toHaveLength(1);
+  });
+
+  it('whose message the bus does not take, however it is divided, is told without the comparison, and the next one is handled', async () => {
+    const here = await scene({ 'plan.txt': text('plan') });
+    const publish = here.bus.publish.bind(here.bus);
+    here.bus.publish = async (subject, message, options) => {
+      if (encodedBytes(message) > 300) throw new BusTooLargeError('max_payload');
+      return publish(subject, message, options);
+    };
+    writeFileSync(here.at('plan.txt'), randomBytes(text('plan').length));
+    expect((await here.tell(here.fact(mallory, 'modified', 'plan.txt'))).changes).toEqual([]);
+    expect(here.log.join('\n')).toMatch(/1 changes are judged without their comparison.*max_payload/u);
+    expect(await here.vault.restore.versions(here.at('plan.txt'))).toHaveLength(2);
+    expect((await here.tell()).sequence).toBe(2);
   });
 
   it('reports a hole in the order and asks for a rescan', async () => {

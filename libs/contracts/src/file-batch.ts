@@ -16,7 +16,7 @@ import {
 } from 'class-validator';
 import { Actor } from './actor';
 
-/** Facts per batch: a batch stays below nats-server's 1 MiB default with the longest paths and a text sample on some. */
+/** Facts per batch: what a reader handles in some milliseconds. Long names make it fewer, see maxMessageBytes. */
 export const maxFactsPerBatch = 256;
 
 export const fileOperations = ['created', 'modified', 'deleted', 'renamed', 'metadata'] as const;

@@ -4,6 +4,7 @@ export * from './actor';
 export * from './commands';
 export * from './file-batch';
 export * from './incident';
+export * from './message-size';
 export * from './safe-text';
 export * from './streams';
 export * from './subjects';

@@ -15,6 +15,7 @@ import {
   ValidateNested,
 } from 'class-validator';
 import { ContentFeatures } from './file-batch';
+import { encodedBytes, maxMessageBytes } from './message-size';
 
 /** Old and new content compared block by block (rules.md 16). Shares are 0–1 of the compared 4 KiB blocks. */
 export class BlockComparison {
@@ -86,7 +87,10 @@ export class ObservedChange {
   blocks?: BlockComparison;
 }
 
-/** Subject `vault.stored`: one per handled batch of facts, also when it holds no changes (it moves the journal's position on). */
+/**
+ * Subject `vault.stored`: one per handled batch of facts, also when it holds no changes (it moves the journal's position on). Changes that are too much for one
+ * message come in several of the same sequence, see storedMessages.
+ */
 export class VaultStored {
   @IsString()
   @Length(1, 253)
@@ -106,6 +110,22 @@ export class VaultStored {
   @ValidateNested({ each: true })
   @Type(() => ObservedChange)
   changes: ObservedChange[];
+}
+
+/** The same in messages that the bus takes, each with as many of the changes as fit. The same message is always divided in the same way. */
+export function storedMessages(stored: VaultStored): VaultStored[] {
+  const parts: ObservedChange[][] = [[]];
+  let bytes = 0;
+  for (const change of stored.changes) {
+    const own = encodedBytes(change);
+    if (bytes > 0 && bytes + own > maxMessageBytes) {
+      parts.push([]);
+      bytes = 0;
+    }
+    parts.at(-1)?.push(change);
+    bytes += own;
+  }
+  return parts.map((changes) => ({ ...stored, changes }));
 }
 
 export const vaultNoticeKinds = [

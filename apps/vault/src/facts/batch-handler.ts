@@ -1,8 +1,16 @@
 import { lstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { callCommand } from '@kuramori/bus';
+import { BusTooLargeError, callCommand } from '@kuramori/bus';
 import { fsPath } from '@kuramori/platform';
-import { type ContentFeatures, type FileBatch, type FileFact, type JournalPosition, subjects, type VaultStored } from '@kuramori/contracts';
+import {
+  type ContentFeatures,
+  type FileBatch,
+  type FileFact,
+  type JournalPosition,
+  storedMessages,
+  subjects,
+  type VaultStored,
+} from '@kuramori/contracts';
 import type { Capture, CaptureRequest, DescribeRequest } from '../capture/capture';
 import { filesAt, versionsOf } from '../catalogue/catalogue';
 import { chunkNames, type FileRow, type VersionRow } from '../catalogue/rows';
@@ -263,12 +271,24 @@ export class BatchHandler {
   }
 
   private async publish(message: VaultStored): Promise<void> {
+    const id = `${message.watcherId}-${message.sequence}`;
+    for (const [index, part] of storedMessages(message).entries()) await this.publishPart(part, index === 0 ? id : `${id}-${index + 1}`);
+  }
+
+  private async publishPart(part: VaultStored, messageId: string): Promise<void> {
     const subject = subjects.vaultStored(this.core.settings.host);
     for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 2000)) {
       try {
-        await this.core.bus.publish(subject, message, { messageId: `${message.watcherId}-${message.sequence}` });
+        await this.core.bus.publish(subject, part, { messageId });
         return;
       } catch (error) {
+        if (error instanceof BusTooLargeError && part.changes.length > 0) {
+          this.core.log(
+            `the bus takes no message as large as what the vault saw of batch ${part.sequence} (${error.message}): ${part.changes.length} changes are judged without their comparison. Set max_payload of nats-server to 1 MiB or more`,
+          );
+          await this.publishPart({ ...part, changes: [] }, messageId);
+          return;
+        }
         // Full or away: the batch is not acknowledged before its message is stored, and nothing comes before it.
         if (!(error instanceof Error) || !/^Bus(Full|Unavailable)Error$/u.test(error.name)) throw error;
         await delay(waitMs);

@@ -3,10 +3,12 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type Actor,
   type ContentFeatures,
+  encodedBytes,
   FileBatch,
   type FileFact,
   type FileStat,
   maxFactsPerBatch,
+  maxMessageBytes,
   parseMessage,
   unknownActor,
 } from '@kuramori/contracts';
@@ -178,6 +180,35 @@ describe('facts', () => {
     await pumped();
     expect(out.batches.map(({ facts }) => facts.length)).toEqual([maxFactsPerBatch, maxFactsPerBatch, 600 - 2 * maxFactsPerBatch]);
     expect(out.paths).toEqual(Array.from({ length: 600 }, (_, index) => `/${index}`));
+  });
+
+  it('travel in fewer to a batch when their names are long and odd: a batch stays below what a bus takes', async () => {
+    const { stream, out } = made(immediately(file));
+    const odd = (index: number) => `/srv/${'\u0001'.repeat(4000)}${index}`;
+    // As many actors as facts, and each with a long command line.
+    const actors = Array.from({ length: 4 }, (_, index) => ({ ...alice, key: `${alice.key}${index}`, commandLine: '\u0001'.repeat(4096) }));
+    stream.add(
+      Array.from({ length: 256 }, (_, index) =>
+        change(odd(index), { operation: 'renamed', oldPath: odd(1000 + index), actor: actors[index % actors.length] ?? alice }),
+      ),
+    );
+    await pumped();
+    expect(out.facts.map(({ id }) => id)).toEqual(Array.from({ length: 256 }, (_, index) => `${stream.watcherId}-${index + 1}`));
+    for (const batch of out.batches) expect(encodedBytes(batch)).toBeLessThanOrEqual(maxMessageBytes);
+    expect(out.batches.length).toBeLessThan(64);
+  });
+
+  it('are never too large alone, with the longest names there are', async () => {
+    const longest = '\u0001'.repeat(4096);
+    const ancestor = { pid: 1, startTime: 1, exe: longest, comm: '\u0001'.repeat(15) };
+    const actor = { ...alice, exe: longest, commandLine: longest, ancestors: Array.from({ length: 32 }, () => ancestor) };
+    const sample: Sample = { ...file, content: { ...features, sha256: content, textHead: longest } };
+    const { stream, out } = made(immediately(sample));
+    // The same actor, before and after it became another program.
+    stream.add([change('/small'), change(longest, { oldPath: `${longest}2`, operation: 'renamed', actor }), change('/small')]);
+    await pumped();
+    expect(out.batches.map(({ facts }) => facts.length)).toEqual([1, 1, 1]);
+    for (const batch of out.batches) expect(encodedBytes(batch)).toBeLessThan(1024 ** 2);
   });
 
   it('go at once in small batches after a pause, and gather for 20 ms a batch when that goes on', async () => {

@@ -2,7 +2,16 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import type { SpooledPublisher } from '@kuramori/bus';
-import { type Actor, type FileBatch, type FileFact, type JournalPosition, maxFactsPerBatch, restorePrefix } from '@kuramori/contracts';
+import {
+  type Actor,
+  encodedBytes,
+  type FileBatch,
+  type FileFact,
+  type JournalPosition,
+  maxFactsPerBatch,
+  maxMessageBytes,
+  restorePrefix,
+} from '@kuramori/contracts';
 import type { Change } from '../coalesce/coalescer';
 import type { Sample, SampleRequest } from '../sample/sample-file';
 import { type Difference, type FoundState, sameState } from '../rescan/rescanner';
@@ -16,6 +25,9 @@ interface Slot {
   readonly queuedMs: number;
   sample: Sample | undefined;
   ready: boolean;
+  /** What its fact takes in a message at most, without its actor; and what that takes, once somebody asked. */
+  bytes: number;
+  actorBytes?: number;
 }
 
 export interface FactStreamOptions {
@@ -40,6 +52,8 @@ const batchesInFlight = 2;
 const smallBatchesAtOnce = 40;
 const smallBatchEveryMs = 20;
 const pumpMs = 2;
+/** Of a fact beside what its change and its sample say: id, origin, names of fields. */
+const factOverheadBytes = 512;
 /** Facts waiting for their samples; beyond it they go without, so that memory stays bounded. */
 const slotLimit = 100_000;
 
@@ -76,7 +90,9 @@ export class FactStream {
   private queue(original: Change, rescan: boolean, found: FoundState | undefined): void {
     const change = this.ownChange(original);
     if (change === undefined) return;
-    const slot: Slot = { change, rescan, found, queuedMs: performance.now(), sample: undefined, ready: false };
+    const { actor, ...rest } = change;
+    const bytes = factOverheadBytes + encodedBytes(rest) + encodedBytes([actor.key]);
+    const slot: Slot = { change, rescan, found, queuedMs: performance.now(), sample: undefined, ready: false, bytes };
     this.slots.push(slot);
     this.queuedSlots += 1;
     if (change.operation === 'deleted') {
@@ -88,6 +104,7 @@ export class FactStream {
     void this.options.sample({ path: change.path, content, hash: this.options.announcements.has(change.path, this.now()) }).then((sample) => {
       slot.sample = sample;
       slot.ready = true;
+      if (sample !== undefined) slot.bytes += encodedBytes(sample);
       this.schedule();
     });
   }
@@ -145,15 +162,31 @@ export class FactStream {
     const { waiting } = this.options.publisher;
     for (let inFlight = waiting.messages; this.slots.length > 0; inFlight += 1) {
       const nowMs = performance.now();
-      const oldestMs = nowMs - sampleDeadlineMs;
-      let count = 0;
-      while (count < maxFactsPerBatch && (this.slots[count]?.ready === true || (this.slots[count]?.queuedMs ?? Infinity) < oldestMs)) count += 1;
+      const { count, full } = this.nextBatch(nowMs - sampleDeadlineMs);
       if (count === 0) return;
-      if (count < maxFactsPerBatch && !now && (inFlight >= batchesInFlight || !this.smallBatches.take(nowMs))) return;
+      if (!full && !now && (inFlight >= batchesInFlight || !this.smallBatches.take(nowMs))) return;
       this.settledSlots += count;
       this.publish(this.slots.splice(0, count));
     }
     if (this.gap) this.publish([]);
+  }
+
+  /** How many slots, from the oldest on, can go, and whether they fill a batch: by their number or by their bytes, one at least. */
+  private nextBatch(oldestMs: number): { readonly count: number; readonly full: boolean } {
+    let bytes = 0;
+    let actor: Actor | undefined;
+    let count = 0;
+    for (; count < maxFactsPerBatch; count += 1) {
+      const slot = this.slots[count];
+      if (slot === undefined || !(slot.ready || slot.queuedMs < oldestMs)) return { count, full: false };
+      bytes += slot.bytes;
+      // Each actor stands once in a batch. Actors that take turns are counted again: that is quicker than looking for them, and makes a batch smaller, never larger.
+      // One that changed by exec has the same key, and may be larger than it was.
+      if (slot.change.actor !== actor) bytes += slot.actorBytes ??= encodedBytes(slot.change.actor);
+      actor = slot.change.actor;
+      if (count > 0 && bytes > maxMessageBytes) break;
+    }
+    return { count, full: true };
   }
 
   private publish(slots: readonly Slot[]): void {
