@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import { fsPath, pathFromBytes, pathToBytes } from '@kuramori/platform';
 
 /** The directory is not where its path says: one of its parents is a symbolic link. What stands behind it is none of ours. */
@@ -31,6 +31,15 @@ export class DirectoryHandle {
 
   isEmpty(): boolean {
     return readdirSync(`/proc/self/fd/${this.fd}`).length === 0;
+  }
+
+  /** Brings the names in it to the disk. */
+  sync(): void {
+    try {
+      fsyncSync(this.fd);
+    } catch {
+      // Some filesystems refuse it; the content itself was synced.
+    }
   }
 
   close(): void {

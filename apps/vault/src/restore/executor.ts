@@ -1,15 +1,16 @@
 import { hash } from 'node:crypto';
-import { type BigIntStats, closeSync, fsyncSync, lstatSync, mkdirSync, openSync, readlinkSync, renameSync, rmSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readlinkSync, renameSync } from 'node:fs';
 import { callCommand } from '@kuramori/bus';
-import type { AnnouncedChange, RestoreItem, RestoreOutcome, RestoreReport } from '@kuramori/contracts';
-import { fsPath, toFileStat } from '@kuramori/platform';
+import type { AnnouncedChange, EntryKind, RestoreItem, RestoreOutcome, RestoreReport } from '@kuramori/contracts';
+import { HeldEntry, toFileStat } from '@kuramori/platform';
+import { kindOf } from '../capture/file-state';
 import { chunkNames, type FileRow, type Metadata, metadataOf, type VersionRow } from '../catalogue/rows';
 import type { VaultCore } from '../core';
 import type { PlanStep, UndoPlan } from '../undo/plan';
 import { splitPath } from '../undo/world';
 import { DirectoryHandle } from './directory-handle';
-import { applyMetadata, hashOfPlace, type Restorable, writeBeside, writeInto } from './put-file';
-import type { Quarantine, QuarantineRow } from './quarantine';
+import { applyMetadata, EntryReplacedError, hashOfEntry, makeDirectoryAt, raises, type Restorable, writeBeside, writeInto } from './put-file';
+import type { DescribedRow, Quarantine } from './quarantine';
 import { type Aftermath, recordAftermath } from './aftermath';
 
 /** Files written at once: enough for the disk to join their syncs. */
@@ -223,7 +224,7 @@ class GroupWork {
         [...reserved].filter(([, row]) => lstatSync(row.storedAt, { throwIfNoEntry: false }) === undefined).map(([, { id }]) => id),
       );
       // Renames reach the disk with their directories.
-      for (const path of this.directories.keys()) syncDirectory(path);
+      for (const handle of this.directories.values()) handle.sync();
     } finally {
       for (const handle of this.directories.values()) handle.close();
       this.directories.clear();
@@ -232,8 +233,8 @@ class GroupWork {
   }
 
   /** Rows for everything that may have to go, before anything moves. */
-  private async reserveQuarantine(steps: readonly PlanStep[]): Promise<Map<number, QuarantineRow>> {
-    const rows = new Map<number, QuarantineRow>();
+  private async reserveQuarantine(steps: readonly PlanStep[]): Promise<Map<number, DescribedRow>> {
+    const rows = new Map<number, DescribedRow>();
     for (const [index, step] of steps.entries()) {
       const path = step.step === 'put-beside' ? step.beside : step.path;
       if (step.step === 'none' || step.step === 'set-metadata') continue;
@@ -241,7 +242,12 @@ class GroupWork {
         const { directory, name } = this.at(path);
         rows.set(
           index,
-          this.quarantine.describe(directory.at(name), path, this.options.incidentId, step.step === 'quarantine' ? 'leftover' : 'replaced'),
+          this.quarantine.describe(
+            lstatSync(directory.at(name), { bigint: true }),
+            path,
+            this.options.incidentId,
+            step.step === 'quarantine' ? 'leftover' : 'replaced',
+          ),
         );
       } catch {
         // Nothing stands there, or not where it says: the step itself finds out.
@@ -251,7 +257,7 @@ class GroupWork {
     return rows;
   }
 
-  private async attempt(step: PlanStep, reserved: QuarantineRow | undefined): Promise<Done> {
+  private async attempt(step: PlanStep, reserved: DescribedRow | undefined): Promise<Done> {
     try {
       const done = await this.do(step, reserved);
       const conflict = 'conflict' in step && step.conflict && done.outcome === 'done';
@@ -261,7 +267,7 @@ class GroupWork {
     }
   }
 
-  private async do(step: PlanStep, reserved: QuarantineRow | undefined): Promise<Done> {
+  private async do(step: PlanStep, reserved: DescribedRow | undefined): Promise<Done> {
     switch (step.step) {
       case 'none':
         return { outcome: step.outcome };
@@ -301,129 +307,131 @@ class GroupWork {
     fileId: number | undefined,
     versionId: number,
     metadata: Metadata | undefined,
-    reserved: QuarantineRow | undefined,
+    reserved: DescribedRow | undefined,
   ): Promise<Done> {
     const version = this.context.versions.get(versionId);
     if (version === undefined) return { outcome: 'unrecoverable', detail: 'its version is no longer in the vault' };
     const wanted = restorable(version, metadata);
     const { directory, name } = this.at(path);
     const place = directory.at(name);
-    const there = lstatSync(place, { bigint: true, throwIfNoEntry: false });
-    const aftermath = (): Aftermath | undefined =>
-      fileId === undefined ? undefined : { kind: 'restored', fileId, path, version, stat: toFileStat(lstatSync(place, { bigint: true })) };
-    if (there !== undefined && holds(place, there, wanted)) {
-      if (sameMetadata(there, wanted.metadata, wanted.kind)) return { outcome: 'already-intact', ...optional(aftermath()) };
-      applyMetadata(place, wanted.metadata, wanted.kind === 'symlink');
-      return { outcome: 'done', detail: 'owner, permissions and time', ...optional(aftermath()) };
-    }
-    const row = fileId === undefined ? undefined : this.context.files.get(fileId);
-    const foreign = there !== undefined && row !== undefined && (row.ino !== String(there.ino) || row.dev !== String(there.dev));
-    if (there?.isFile() === true && there.nlink > 1n && wanted.kind === 'file' && !foreign && fileId !== undefined) {
-      if (reserved !== undefined) this.quarantine.copyContent(reserved, place);
-      writeInto(this.core.store, place, wanted);
-      if (hashOfPlace(place) !== wanted.content.sha256) throw new Error('what was written is not what the vault holds');
-      return { outcome: 'done', detail: `content, for all ${there.nlink} names`, ...optional(aftermath()) };
-    }
-    const temporary = await writeBeside(this.core.store, directory, wanted);
+    const there = HeldEntry.holdIfThere(place);
     try {
-      if (there !== undefined) {
-        if (reserved === undefined) throw new Error('something came to its place meanwhile: tried again with the next run');
-        if (there.isDirectory()) this.quarantine.move(reserved, place);
-        else this.quarantine.copy(reserved, place);
-      }
-      renameSync(directory.at(temporary), place);
-    } catch (error) {
-      rmSync(directory.at(temporary), { force: true });
-      throw error;
+      return await this.writeOver(there, { path, fileId, version, wanted, directory, place, reserved });
+    } finally {
+      there?.close();
     }
-    return { outcome: 'done', leftover: foreign && this.options.catalogued, ...optional(aftermath()) };
   }
 
-  private async rename(step: Extract<PlanStep, { step: 'rename' }>, reserved: QuarantineRow | undefined): Promise<Done> {
+  private async writeOver(there: HeldEntry | undefined, { path, fileId, version, wanted, directory, place, reserved }: Writing): Promise<Done> {
+    const aftermath = (entry: HeldEntry): { aftermath?: Aftermath } =>
+      optional(fileId === undefined ? undefined : { kind: 'restored', fileId, path, version, stat: toFileStat(entry.stat()) });
+    const stat = there?.stat();
+    if (there !== undefined && stat !== undefined && holds(there, place, wanted)) {
+      if (sameMetadata(stat, wanted.metadata, wanted.kind)) return { outcome: 'already-intact', ...aftermath(there) };
+      // Whoever wrote this one may still have it open: what runs with its owner's rights is written anew.
+      if (wanted.kind === 'symlink' || !raises(wanted.metadata)) {
+        applyMetadata(there, wanted.metadata, 'theirs');
+        return { outcome: 'done', detail: 'owner, permissions and time', ...aftermath(there) };
+      }
+    }
+    const row = fileId === undefined ? undefined : this.context.files.get(fileId);
+    const foreign = stat !== undefined && row !== undefined && (row.ino !== String(stat.ino) || row.dev !== String(stat.dev));
+    if (there !== undefined && stat?.isFile() === true && stat.nlink > 1n && wanted.kind === 'file' && !foreign && fileId !== undefined) {
+      if (reserved !== undefined) this.quarantine.copyContent(reserved, there, place);
+      writeInto(this.core.store, there, wanted);
+      if (hashOfEntry(there) !== wanted.content.sha256) throw new Error('what was written is not what the vault holds');
+      return { outcome: 'done', detail: `content, for all ${stat.nlink} names`, ...aftermath(there) };
+    }
+    const beside = await writeBeside(this.core.store, directory, wanted);
+    try {
+      if (stat !== undefined) this.makeWay(stat, place, reserved);
+      beside.moveTo(place);
+      return { outcome: 'done', leftover: foreign && this.options.catalogued, ...aftermath(beside.entry) };
+    } finally {
+      beside.discard();
+    }
+  }
+
+  /** Into quarantine with what stands where something is about to be put. */
+  private makeWay(there: BigIntStats, place: Buffer, reserved: DescribedRow | undefined): void {
+    if (reserved === undefined) throw new Error('something came to its place meanwhile: tried again with the next run');
+    if (there.isDirectory()) this.quarantine.move(reserved, place);
+    else this.quarantine.copy(reserved, place);
+  }
+
+  private async rename(step: Extract<PlanStep, { step: 'rename' }>, reserved: DescribedRow | undefined): Promise<Done> {
     const source = this.at(step.from);
     const target = this.at(step.path);
     const row = step.fileId === undefined ? undefined : this.context.files.get(step.fileId);
+    const from = source.directory.at(source.name);
     const place = target.directory.at(target.name);
-    const from = lstatSync(source.directory.at(source.name), { bigint: true, throwIfNoEntry: false });
-    const there = lstatSync(place, { bigint: true, throwIfNoEntry: false });
-    const isOurs = (stat: BigIntStats | undefined) => stat !== undefined && (row === undefined || row.ino === '0' || row.ino === String(stat.ino));
-    if (!isOurs(from)) {
-      if (isOurs(there) && row !== undefined) return this.renamed(step, place, there, 'already-intact');
-      // Its bytes are elsewhere or gone: the vault has them.
-      if (step.version !== undefined && !isAside(step.path)) return this.write(step.path, step.fileId, step.version, step.metadata, reserved);
-      return { outcome: 'failed', detail: `${step.from} is not there any more` };
+    const isOurs = (entry: HeldEntry | undefined): entry is HeldEntry =>
+      entry !== undefined && isOfKind(entry, step.kind) && (row === undefined || row.ino === '0' || row.ino === String(entry.stat().ino));
+    const moving = HeldEntry.holdIfThere(from);
+    const there = HeldEntry.holdIfThere(place);
+    try {
+      if (!isOurs(moving)) {
+        if (isOurs(there) && row !== undefined) return renamed(step, there, 'already-intact');
+        // Its bytes are elsewhere or gone: the vault has them.
+        if (step.version !== undefined && !isAside(step.path)) return await this.write(step.path, step.fileId, step.version, step.metadata, reserved);
+        return { outcome: 'failed', detail: `${step.from} is not there any more` };
+      }
+      const occupant = there?.stat();
+      if (occupant !== undefined) this.makeWay(occupant, place, reserved);
+      renameSync(from, place);
+      if (!moving.standsAt(place)) throw new EntryReplacedError(`${step.from} was replaced meanwhile: tried again with the next run`);
+      // A directory that was held open went along: its path is another now.
+      if (step.kind === 'directory') this.forgetHandles();
+      return renamed(step, moving, 'done', occupant !== undefined && !occupant.isDirectory());
+    } finally {
+      moving?.close();
+      there?.close();
     }
-    if (there !== undefined) {
-      if (reserved === undefined) throw new Error('something came to its place meanwhile: tried again with the next run');
-      if (there.isDirectory()) this.quarantine.move(reserved, place);
-      else this.quarantine.copy(reserved, place);
-    }
-    renameSync(source.directory.at(source.name), place);
-    // A directory that was held open went along: its path is another now.
-    if (step.kind === 'directory') this.forgetHandles();
-    return this.renamed(step, place, from, 'done', there !== undefined && !there.isDirectory());
   }
 
-  private renamed(
-    step: Extract<PlanStep, { step: 'rename' }>,
-    place: Buffer,
-    stat: BigIntStats | undefined,
-    outcome: 'done' | 'already-intact',
-    leftover = false,
-  ): Done {
-    if (step.metadata !== undefined && stat !== undefined && !sameMetadata(stat, step.metadata, step.kind))
-      applyMetadata(place, step.metadata, step.kind === 'symlink');
-    if (step.fileId === undefined) return { outcome, leftover };
-    const now = lstatSync(place, { bigint: true, throwIfNoEntry: false });
-    return {
-      outcome,
-      leftover,
-      ...optional(
-        now === undefined
-          ? undefined
-          : ({ kind: 'renamed', fileId: step.fileId, entry: step.kind, path: step.path, from: step.from, stat: toFileStat(now) } as const),
-      ),
-    };
-  }
-
-  private makeDirectory({ path, metadata, fileId }: Extract<PlanStep, { step: 'make-directory' }>, reserved: QuarantineRow | undefined): Done {
+  private makeDirectory({ path, metadata, fileId }: Extract<PlanStep, { step: 'make-directory' }>, reserved: DescribedRow | undefined): Done {
     const { directory, name } = this.at(path);
     const place = directory.at(name);
-    const there = lstatSync(place, { throwIfNoEntry: false });
-    const done = (outcome: 'done' | 'already-intact'): Done => ({
-      outcome,
-      ...optional(
-        fileId === undefined ? undefined : ({ kind: 'directory', fileId, path, stat: toFileStat(lstatSync(place, { bigint: true })) } as const),
-      ),
-    });
-    if (there?.isDirectory() === true) return done('already-intact');
-    if (there !== undefined && reserved !== undefined) this.quarantine.move(reserved, place);
-    mkdirSync(place, { mode: 0o700 });
-    if (metadata !== undefined) applyMetadata(place, metadata, false);
-    return done('done');
+    const there = HeldEntry.holdIfThere(place);
+    const isThere = there !== undefined && isOfKind(there, 'directory');
+    if (there !== undefined && !isThere) {
+      there.close();
+      if (reserved !== undefined) this.quarantine.move(reserved, place);
+    }
+    const entry = isThere ? there : makeDirectoryAt(place, metadata);
+    try {
+      return {
+        outcome: isThere ? 'already-intact' : 'done',
+        ...optional(fileId === undefined ? undefined : { kind: 'directory', fileId, path, stat: toFileStat(entry.stat()) }),
+      };
+    } finally {
+      entry.close();
+    }
   }
 
   private setMetadata({ path, metadata, kind, fileId }: Extract<PlanStep, { step: 'set-metadata' }>): Done {
     const { directory, name } = this.at(path);
-    const place = directory.at(name);
-    const there = lstatSync(place, { bigint: true, throwIfNoEntry: false });
-    if (there === undefined) return { outcome: 'failed', detail: 'it is not there any more' };
-    const row = fileId === undefined ? undefined : this.context.files.get(fileId);
-    if (row !== undefined && kind !== 'directory' && row.ino !== '0' && row.ino !== String(there.ino))
-      return { outcome: 'conflict', detail: 'another file stands there by now: left as it is' };
-    if (sameMetadata(there, metadata, kind)) return { outcome: 'already-intact' };
-    applyMetadata(place, metadata, kind === 'symlink');
-    return {
-      outcome: 'done',
-      ...optional(
-        fileId === undefined
-          ? undefined
-          : ({ kind: 'metadata', fileId, path, entry: kind, stat: toFileStat(lstatSync(place, { bigint: true })) } as const),
-      ),
-    };
+    const entry = HeldEntry.holdIfThere(directory.at(name));
+    if (entry === undefined) return { outcome: 'failed', detail: 'it is not there any more' };
+    try {
+      const row = fileId === undefined ? undefined : this.context.files.get(fileId);
+      if (!isOfKind(entry, kind) || (row !== undefined && kind !== 'directory' && row.ino !== '0' && row.ino !== String(entry.stat().ino)))
+        return { outcome: 'conflict', detail: 'another file stands there by now: left as it is' };
+      if (sameMetadata(entry.stat(), metadata, kind)) return { outcome: 'already-intact' };
+      applyMetadata(entry, metadata, 'theirs');
+      return {
+        outcome: 'done',
+        ...(kind === 'file' && raises(metadata) && !raises({ mode: Number(entry.stat().mode) })
+          ? { detail: 'without the set-user-ID bit: the file belonged to somebody else meanwhile' }
+          : {}),
+        ...optional(fileId === undefined ? undefined : { kind: 'metadata', fileId, path, entry: kind, stat: toFileStat(entry.stat()) }),
+      };
+    } finally {
+      entry.close();
+    }
   }
 
-  private takeAway({ path, fileId, kind }: Extract<PlanStep, { step: 'quarantine' }>, reserved: QuarantineRow | undefined): Done {
+  private takeAway({ path, fileId, kind }: Extract<PlanStep, { step: 'quarantine' }>, reserved: DescribedRow | undefined): Done {
     const row = fileId === undefined ? undefined : this.context.files.get(fileId);
     const gone: Done = {
       outcome: 'already-intact',
@@ -469,6 +477,27 @@ class GroupWork {
   }
 }
 
+/** What a file is written with, and where. */
+interface Writing {
+  readonly path: string;
+  readonly fileId: number | undefined;
+  readonly version: VersionRow;
+  readonly wanted: Restorable;
+  readonly directory: DirectoryHandle;
+  readonly place: Buffer;
+  readonly reserved: DescribedRow | undefined;
+}
+
+function renamed(step: Extract<PlanStep, { step: 'rename' }>, entry: HeldEntry, outcome: 'done' | 'already-intact', leftover = false): Done {
+  if (step.metadata !== undefined && !sameMetadata(entry.stat(), step.metadata, step.kind)) applyMetadata(entry, step.metadata, 'theirs');
+  const { fileId, kind, path, from } = step;
+  return {
+    outcome,
+    leftover,
+    ...optional(fileId === undefined ? undefined : { kind: 'renamed', fileId, entry: kind, path, from, stat: toFileStat(entry.stat()) }),
+  };
+}
+
 function optional(aftermath: Aftermath | undefined): { aftermath?: Aftermath } {
   return aftermath === undefined ? {} : { aftermath };
 }
@@ -481,32 +510,16 @@ export function restorable(version: VersionRow, metadata: Metadata | undefined):
   };
 }
 
-function holds(place: Buffer, there: BigIntStats, { kind, content }: Restorable): boolean {
-  if (kind === 'symlink')
-    return (
-      there.isSymbolicLink() && readlinkSync(place, { encoding: 'buffer' }).length === content.sizeBytes && sha256OfLink(place) === content.sha256
-    );
-  return there.isFile() && Number(there.size) === content.sizeBytes && hashOfPlace(place) === content.sha256;
+function holds(entry: HeldEntry, place: Buffer, { kind, content }: Restorable): boolean {
+  if (!isOfKind(entry, kind) || Number(entry.stat().size) !== content.sizeBytes) return false;
+  return (kind === 'symlink' ? hash('sha256', readlinkSync(place, { encoding: 'buffer' })) : hashOfEntry(entry)) === content.sha256;
 }
 
-function sha256OfLink(place: Buffer): string {
-  return hash('sha256', readlinkSync(place, { encoding: 'buffer' }));
+function isOfKind(entry: HeldEntry, kind: EntryKind): boolean {
+  return kindOf(entry.stat()) === kind;
 }
 
 function sameMetadata(stat: BigIntStats, { mode, uid, gid, mtimeNs }: Metadata, kind: string): boolean {
   const sameMode = kind === 'symlink' || (Number(stat.mode) & 0o7777) === (mode & 0o7777);
   return sameMode && Number(stat.uid) === uid && Number(stat.gid) === gid && String(stat.mtimeNs) === mtimeNs;
-}
-
-function syncDirectory(path: string): void {
-  try {
-    const fd = openSync(fsPath(path), 'r');
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    // Some filesystems refuse it; the content itself was synced.
-  }
 }

@@ -1,11 +1,11 @@
-import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { callCommand, CommandError } from '@kuramori/bus';
 import type { QuarantineEntry, QuarantineFileCommand } from '@kuramori/contracts';
+import { HeldEntry } from '@kuramori/platform';
 import type { VaultCore } from '../core';
 import { isDiskFull } from '../store/disk-full';
 import { DirectoryHandle } from './directory-handle';
-import { hashOfPlace } from './put-file';
+import { hashOfEntry } from './put-file';
 import { entryOf, type Quarantine } from './quarantine';
 
 /** What operators and the responder ask of the quarantine. */
@@ -42,17 +42,20 @@ export class QuarantineCommands {
     } catch (error) {
       throw new CommandError('not-found', `${file}: ${error instanceof Error ? error.message : String(error)}`);
     }
+    let program: HeldEntry | undefined;
     try {
       const place = directory.at(path.basename(file));
-      if (lstatSync(place, { throwIfNoEntry: false })?.isFile() !== true) throw new CommandError('not-found', `${file} is not a file`);
-      if (hashOfPlace(place) !== sha256)
+      program = HeldEntry.holdIfThere(place);
+      if (program?.stat().isFile() !== true) throw new CommandError('not-found', `${file} is not a file`);
+      if (hashOfEntry(program) !== sha256)
         throw new CommandError('invalid', `${file} is another program by now (its SHA-256 is not ${sha256}): left in place`);
       await this.announce(file);
-      const row = this.quarantine.describe(place, file, incidentId, 'program');
+      const row = this.quarantine.describe(program.stat(), file, incidentId, 'program');
       await this.quarantine.announce([row]);
       this.quarantine.move(row, place);
       return entryOf(row);
     } finally {
+      program?.close();
       directory.close();
     }
   }

@@ -1,26 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  fsyncSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { type BigIntStats, linkSync, lstatSync, mkdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { QuarantineEntry } from '@kuramori/contracts';
+import { type HeldEntry, holding, isSameEntry } from '@kuramori/platform';
 import { kindOf } from '../capture/file-state';
 import type { Database } from '../catalogue/database';
 import type { Metadata } from '../catalogue/rows';
 import { DirectoryHandle } from './directory-handle';
-import { applyMetadata } from './put-file';
+import { copyEntry, EntryReplacedError, makeDirectoryAt } from './put-file';
 
 export interface QuarantineRow extends Metadata {
   readonly id: string;
@@ -31,6 +18,12 @@ export interface QuarantineRow extends Metadata {
   readonly size: number;
   readonly reason: QuarantineEntry['reason'];
   readonly kind: 'file' | 'symlink' | 'directory' | 'other';
+}
+
+/** A row with the identity of what it describes, for the time until that is moved: only this very entry goes into quarantine. */
+export interface DescribedRow extends QuarantineRow {
+  readonly dev: bigint;
+  readonly ino: bigint;
 }
 
 const columns = [
@@ -64,9 +57,8 @@ export class Quarantine {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
   }
 
-  /** Describes what stands at a place as it will be in quarantine; nothing is moved yet. @throws a file error where nothing stands there */
-  describe(place: Buffer, file: string, incidentId: string, reason: QuarantineRow['reason']): QuarantineRow {
-    const stat = lstatSync(place, { bigint: true });
+  /** Describes an entry as it will be in quarantine; nothing is moved yet. */
+  describe(stat: BigIntStats, file: string, incidentId: string, reason: QuarantineRow['reason']): DescribedRow {
     const id = randomUUID();
     return {
       id,
@@ -81,6 +73,8 @@ export class Quarantine {
       uid: Number(stat.uid),
       gid: Number(stat.gid),
       mtimeNs: String(stat.mtimeNs),
+      dev: stat.dev,
+      ino: stat.ino,
     };
   }
 
@@ -96,44 +90,63 @@ export class Quarantine {
     for (const directory of new Set(rows.map(({ storedAt }) => path.dirname(storedAt)))) mkdirSync(directory, { recursive: true, mode: 0o700 });
   }
 
-  /** The entry stays at its place too (the caller renames over it in the next moment): the place is never empty. Across filesystems it is a copy. */
-  copy({ storedAt, kind, ...metadata }: QuarantineRow, place: Buffer): void {
-    if (kind === 'directory') throw new Error('a directory is moved, not copied');
+  /**
+   * The entry stays at its place too (the caller renames over it in the next moment): the place is never empty. Across filesystems it is a copy.
+   * @throws EntryReplacedError where another entry stands there by now
+   */
+  copy(row: DescribedRow, place: Buffer): void {
+    if (row.kind === 'directory') throw new Error('a directory is moved, not copied');
+    const stored = Buffer.from(row.storedAt);
     try {
-      linkSync(place, storedAt);
-      return;
+      linkSync(place, stored);
     } catch {
       // Another filesystem (EXDEV), one without links, or too many links: a copy it is.
-    }
-    if (kind === 'symlink') symlinkSync(readlinkSync(place, { encoding: 'buffer' }), storedAt);
-    else copyFileSync(place, storedAt, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    if (kind !== 'symlink') sync(storedAt);
-    applyMetadata(Buffer.from(storedAt), metadata, kind === 'symlink');
-  }
-
-  /** A content of its own, also where the place keeps its inode. */
-  copyContent({ storedAt, ...metadata }: QuarantineRow, place: Buffer): void {
-    copyFileSync(place, storedAt, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    sync(storedAt);
-    applyMetadata(Buffer.from(storedAt), metadata, false);
-  }
-
-  /** @throws a file error: for a directory that is not empty where it would have to be copied */
-  move(row: QuarantineRow, place: Buffer): void {
-    try {
-      renameSync(place, row.storedAt);
+      holding(place, (entry) => {
+        assertDescribed(row, entry.stat());
+        copyEntry(entry, place, stored);
+      });
       return;
+    }
+    // A stranger's file that was linked stays in quarantine as well: it may have no other name any more.
+    assertDescribed(row, lstatSync(stored, { bigint: true }));
+  }
+
+  /** A content of its own, also where the place keeps its inode. @throws EntryReplacedError where it isn't what was described */
+  copyContent(row: DescribedRow, entry: HeldEntry, place: Buffer): void {
+    assertDescribed(row, entry.stat());
+    copyEntry(entry, place, Buffer.from(row.storedAt));
+  }
+
+  /** @throws EntryReplacedError, or a file error: for a directory that is not empty where it would have to be copied */
+  move(row: DescribedRow, place: Buffer): void {
+    const stored = Buffer.from(row.storedAt);
+    try {
+      renameSync(place, stored);
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
-    }
-    if (row.kind === 'directory') {
-      rmdirSync(place);
-      mkdirSync(row.storedAt);
-      applyMetadata(Buffer.from(row.storedAt), row, false);
+      this.moveAcross(row, place, stored);
       return;
     }
-    this.copy(row, place);
-    rmSync(place);
+    try {
+      assertDescribed(row, lstatSync(stored, { bigint: true }));
+    } catch (error) {
+      putBack(stored, place);
+      throw error;
+    }
+  }
+
+  private moveAcross(row: DescribedRow, place: Buffer, stored: Buffer): void {
+    holding(place, (entry) => {
+      assertDescribed(row, entry.stat());
+      if (row.kind === 'directory') {
+        rmdirSync(place);
+        makeDirectoryAt(stored, row).close();
+        return;
+      }
+      copyEntry(entry, place, stored);
+      if (!entry.standsAt(place)) throw replaced();
+      rmSync(place);
+    });
   }
 
   async forget(ids: readonly string[]): Promise<void> {
@@ -170,22 +183,20 @@ export class Quarantine {
     try {
       const place = directory.at(path.basename(target));
       const stored = Buffer.from(row.storedAt);
-      if (lstatSync(place, { throwIfNoEntry: false }) !== undefined) throw new Error(`${target} exists: name another place`);
+      const inTheWay = (cause?: unknown) => new Error(`${target} exists: name another place`, { cause });
+      if (lstatSync(place, { throwIfNoEntry: false }) !== undefined) throw inTheWay();
       if (row.kind === 'directory') this.releaseDirectory(row, place);
       else {
         try {
           // Fails where something came meanwhile: a rename would replace it.
           linkSync(stored, place);
         } catch (error) {
-          if (error instanceof Error && 'code' in error && error.code === 'EEXIST')
-            throw new Error(`${target} exists: name another place`, { cause: error });
-          if (row.kind === 'symlink') symlinkSync(readlinkSync(stored, { encoding: 'buffer' }), place);
-          else copyFileSync(stored, place, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-          if (row.kind !== 'symlink') syncAt(place);
-          applyMetadata(place, row, row.kind === 'symlink');
+          if (isExisting(error)) throw inTheWay(error);
+          holding(stored, (entry) => copyEntry(entry, stored, place));
         }
         rmSync(row.storedAt);
       }
+      directory.sync();
     } finally {
       directory.close();
     }
@@ -196,11 +207,32 @@ export class Quarantine {
     try {
       renameSync(row.storedAt, place);
     } catch {
+      makeDirectoryAt(place, row).close();
       rmdirSync(row.storedAt);
-      mkdirSync(place);
-      applyMetadata(place, row, false);
     }
   }
+}
+
+function assertDescribed(row: DescribedRow, stat: BigIntStats): void {
+  if (!isSameEntry(row, stat) || kindOf(stat) !== row.kind) throw replaced();
+}
+
+function replaced(): EntryReplacedError {
+  return new EntryReplacedError('another file came to its place meanwhile: tried again with the next run');
+}
+
+/** What was moved and isn't what was meant, never over something; where its name is taken (or it is a directory) quarantine keeps it. */
+function putBack(stored: Buffer, place: Buffer): void {
+  try {
+    linkSync(stored, place);
+    rmSync(stored);
+  } catch {
+    // It is listed and can be released.
+  }
+}
+
+function isExisting(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EEXIST';
 }
 
 function isThere({ storedAt }: QuarantineRow): boolean {
@@ -209,17 +241,4 @@ function isThere({ storedAt }: QuarantineRow): boolean {
 
 export function entryOf({ id, path: file, storedAt, incidentId, atMs, size, reason }: QuarantineRow): QuarantineEntry {
   return { id, path: file, storedAt, incidentId, at: new Date(atMs).toISOString(), sizeBytes: size, reason };
-}
-
-function sync(file: string): void {
-  syncAt(Buffer.from(file));
-}
-
-function syncAt(place: Buffer): void {
-  const fd = openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -94,13 +94,12 @@ export function runBeforeOthers(): boolean {
   return calls.schedSetscheduler(0, roundRobin | resetOnFork, lowestRealTimePriority) === 0 || calls.setpriority(0, 0, -20) === 0;
 }
 
-const noFollow = 0x100;
-
 /**
- * Sets access and modification time to the nanosecond, of the link itself where the path is one. node:fs takes seconds as a double, which loses some hundred nanoseconds.
+ * Sets access and modification time to the nanosecond. node:fs takes seconds as a double, which loses some hundred nanoseconds.
+ * @param path followed to its end: below /proc/self/fd it leads to what the descriptor holds
  * @throws SystemCallError
  */
-export function setTimesNs(path: Buffer, accessNs: bigint, modifiedNs: bigint): void {
+export function setTimesNs(path: string, accessNs: bigint, modifiedNs: bigint): void {
   const times = Buffer.alloc(32);
   const put = (offset: number, ns: bigint) => {
     const second = 1_000_000_000n;
@@ -110,5 +109,12 @@ export function setTimesNs(path: Buffer, accessNs: bigint, modifiedNs: bigint): 
   };
   put(0, accessNs);
   put(16, modifiedNs);
-  checked('utimensat', calls.utimensat(atCurrentDirectory, zeroTerminated(path), times, noFollow));
+  checked('utimensat', calls.utimensat(atCurrentDirectory, zeroTerminated(Buffer.from(path)), times, 0));
+}
+
+/** Makes a pipe, socket or device. @throws SystemCallError */
+export function makeNode(path: Buffer, mode: number, device: bigint): void {
+  // Looked up when it is needed: the symbol exists from glibc 2.33 on.
+  const mknod = call<[Buffer, number, bigint], number>('int mknod(const char *path, uint mode, uint64_t device)');
+  checked('mknod', mknod(zeroTerminated(path), mode, device));
 }
