@@ -19,6 +19,8 @@ const writersAtOnce = 16;
 const stepsAtOnce = 200;
 /** A watcher that is away must not hold up a restore. */
 const announceMs = 500;
+/** Of an item a reply may hold some kilobytes: so many fit into a message of the bus. */
+export const repliedItems = 2000;
 
 export interface ExecutionOptions {
   readonly incidentId: string;
@@ -39,12 +41,27 @@ interface Done {
 
 /** Does a plan's steps on the disk. Running it again is harmless: what is as it should be is found so. */
 export class Executor {
+  /** The run after which the next one may begin. */
+  private turn: Promise<unknown> = Promise.resolve();
+
   constructor(
     private readonly core: VaultCore,
     private readonly quarantine: Quarantine,
   ) {}
 
-  async run(plan: UndoPlan, options: ExecutionOptions): Promise<RestoreReport> {
+  /**
+   * One run at a time: two would move each other's files. What only looks doesn't wait.
+   * @param planning called when it is this run's turn: a plan made earlier would not know what the run before has changed
+   */
+  async run(planning: () => Promise<UndoPlan>, options: ExecutionOptions): Promise<RestoreReport> {
+    const work = async () => this.execute(await planning(), options);
+    if (options.dryRun) return work();
+    const run = this.turn.then(work);
+    this.turn = run.catch(() => undefined);
+    return run;
+  }
+
+  private async execute(plan: UndoPlan, options: ExecutionOptions): Promise<RestoreReport> {
     const items: RestoreItem[] = [];
     const restored = new Set<string>();
     let quarantined = 0;

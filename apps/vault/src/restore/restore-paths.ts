@@ -7,7 +7,7 @@ import type { VaultCore } from '../core';
 import { toEntry } from '../undo/journal-entry';
 import type { PlanStep, UndoPlan } from '../undo/plan';
 import { worldBefore } from '../undo/two-worlds';
-import type { Executor } from './executor';
+import { type Executor, repliedItems } from './executor';
 
 /** Quarantine knows what an operator's restore replaced under this name. */
 const operatorIncident = 'operator';
@@ -28,10 +28,16 @@ export class RestorePaths {
 
   /** @throws CommandError when a path is not in the vault or the wish contradicts itself */
   async restore(command: RestoreCommand): Promise<RestoreReport> {
-    const { paths, version, atMs, to, dryRun } = command;
+    const { paths, version, to, dryRun } = command;
     if (paths.length === 0) throw new CommandError('invalid', 'paths: name at least one file or directory');
     if (version !== undefined && paths.length !== 1) throw new CommandError('invalid', 'version: only with one path');
     if (to !== undefined && !path.isAbsolute(to)) throw new CommandError('invalid', `to: ${to} must be an absolute directory`);
+    const within = to === undefined ? this.core.settings.protect.roots : [to];
+    const report = await this.executor.run(() => this.plan(command), { incidentId: operatorIncident, dryRun, within, catalogued: to === undefined });
+    return { ...report, items: report.items.slice(0, repliedItems) };
+  }
+
+  private async plan({ paths, version, atMs, to }: RestoreCommand): Promise<UndoPlan> {
     const steps: PlanStep[] = [];
     for (const asked of paths) {
       const wanted = path.resolve(asked);
@@ -46,9 +52,7 @@ export class RestorePaths {
         );
       steps.push(...(await this.stepsFor(wanted, chosen, to)));
     }
-    const plan: UndoPlan = { steps, touched: new Set(steps.filter(({ step }) => step === 'write').map((step) => step.path)).size };
-    const within = to === undefined ? this.core.settings.protect.roots : [to];
-    return this.executor.run(plan, { incidentId: operatorIncident, dryRun, within, catalogued: to === undefined });
+    return { steps, touched: new Set(steps.filter(({ step }) => step === 'write').map((step) => step.path)).size };
   }
 
   /** Newest first. @throws CommandError when the vault never had the path */

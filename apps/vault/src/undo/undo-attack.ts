@@ -3,14 +3,13 @@ import type { RestoreItem, RestoreReport, UndoCommand } from '@kuramori/contract
 import type { JournalRow } from '../catalogue/rows';
 import type { VaultCore } from '../core';
 import type { BatchHandler } from '../facts/batch-handler';
-import type { Executor } from '../restore/executor';
+import { type Executor, repliedItems } from '../restore/executor';
 import { type JournalEntry, toEntry } from './journal-entry';
 import { planUndo, type UndoPlan } from './plan';
 import type { Suspicion } from './suspicion';
 
 /** The journal is this far behind only when the bus is: the responder asks again. */
 const positionMs = 60_000;
-const repliedItems = 2000;
 const unknownKey = 'unknown';
 
 /** Undoes what actors did since a moment, and nothing else. */
@@ -30,12 +29,7 @@ export class UndoAttack {
     const key = JSON.stringify(command);
     const known = this.running.get(key);
     if (known !== undefined) return known;
-    const previous = [...this.running.values()];
-    const run = (async () => {
-      // Restores of one tree at a time: two would move each other's files.
-      await Promise.allSettled(previous);
-      return this.run(command);
-    })().finally(() => this.running.delete(key));
+    const run = this.run(command).finally(() => this.running.delete(key));
     this.running.set(key, run);
     return run;
   }
@@ -59,8 +53,12 @@ export class UndoAttack {
     }
     await this.adopt();
     if (!dryRun) await this.suspicion.suspect(command.actors, command.sinceMs);
-    const plan = await this.plan(command);
-    const report = await this.executor.run(plan, { incidentId, dryRun, within: this.core.settings.protect.roots, catalogued: true });
+    const report = await this.executor.run(() => this.plan(command), {
+      incidentId,
+      dryRun,
+      within: this.core.settings.protect.roots,
+      catalogued: true,
+    });
     if (!dryRun) {
       await this.keepReport(incidentId, report.items);
       this.core.notices.tell(
