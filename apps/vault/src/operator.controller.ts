@@ -8,6 +8,7 @@ import {
   PinCommand,
   type QuarantineEntry,
   QuarantineFileCommand,
+  type QuarantinePage,
   QuarantineQuery,
   ReleaseCommand,
   ReportQuery,
@@ -74,8 +75,8 @@ export class OperatorController {
   }
 
   @onCommand('vault', 'quarantine')
-  async quarantine(@Payload() body: unknown): Promise<{ entries: QuarantineEntry[] }> {
-    return { entries: await this.vault.quarantine.list(parseMessage(QuarantineQuery, body).incidentId) };
+  async quarantine(@Payload() body: unknown): Promise<QuarantinePage> {
+    return this.vault.quarantine.list(parseMessage(QuarantineQuery, body));
   }
 
   @onCommand('vault', 'release')

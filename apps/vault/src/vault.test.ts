@@ -370,7 +370,7 @@ describe('undoing an attack', () => {
     expect(compareManifests(before, takeManifest(here.share))).toEqual(intact);
     expect(await here.undo()).toMatchObject({ restored: 0, alreadyIntact: 12 });
     // What was replaced is in quarantine, recoverable.
-    expect(await here.vault.quarantine.list('incident-1')).toHaveLength(12);
+    expect((await here.vault.quarantine.list({ incidentId: 'incident-1' })).entries).toHaveLength(12);
   });
 
   it('that encrypts, renames and leaves notes restores the names and takes the leftovers away', async () => {
@@ -400,7 +400,7 @@ describe('undoing an attack', () => {
     });
     expect(await here.undo()).toMatchObject({ restored: 12, quarantined: 12, unrecoverable: 0, conflicts: 0 });
     expect(compareManifests(before, takeManifest(here.share))).toEqual(intact);
-    const [entry] = await here.vault.quarantine.list('incident-1');
+    const [entry] = (await here.vault.quarantine.list({ incidentId: 'incident-1' })).entries;
     expect(entry).toBeDefined();
     if (entry === undefined) return;
     await here.vault.quarantine.release(entry.id);
@@ -550,7 +550,7 @@ describe('a restore by an operator', () => {
     expect(readFileSync(here.at('d/a.txt'), 'utf8')).toBe(text('a'));
     expect(readFileSync(here.at('d/b.txt'), 'utf8')).toBe(text('b'));
     expect(readFileSync(here.at('d/new.txt'), 'utf8')).toBe('new');
-    const [replaced] = await here.vault.quarantine.list('operator');
+    const [replaced] = (await here.vault.quarantine.list({ incidentId: 'operator' })).entries;
     expect(readFileSync(replaced?.storedAt ?? '', 'utf8')).toBe('changed');
   });
 

@@ -228,11 +228,27 @@ export class PinCommand {
   sinceMs: number;
 }
 
-/** `vault.quarantine`: quarantined entries, newest first. Reply result: `{entries: QuarantineEntry[]}`. */
+/** `vault.quarantine`: quarantined entries, newest first, in pages. Reply result: {@link QuarantinePage}. */
 export class QuarantineQuery {
   @IsOptional()
   @IsString()
   incidentId?: string;
+  /** `next` of the page before; absent: the first page. */
+  @IsOptional()
+  @IsInt()
+  @Min(0)
+  after?: number;
+  /** Entries in a page; the vault gives no more than 256. */
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  limit?: number;
+}
+
+export interface QuarantinePage {
+  readonly entries: readonly QuarantineEntry[];
+  /** Absent: this is the last page. Smaller with every page. */
+  readonly next?: number;
 }
 
 export class QuarantineEntry {

@@ -89,9 +89,11 @@ beforeAll(async () => {
       return paths.some((name) => name.endsWith('/lost')) ? { ...report, unrecoverable: 1 } : report;
     },
     versions: (payload) => ({ versions: (payload as { path: string }).path.endsWith('none') ? [] : [version] }),
-    quarantine: () => ({
-      entries: [{ id: 'q1', path: `/srv/${evilName}`, storedAt: '/v/q1', incidentId: incident.id, at: version.at, sizeBytes: 5, reason: 'leftover' }],
-    }),
+    quarantine: (payload) => {
+      const id = (payload as { after?: number }).after === undefined ? 'q1' : 'q0';
+      const entry = { id, path: `/srv/${evilName}`, storedAt: `/v/${id}`, incidentId: incident.id, at: version.at, sizeBytes: 5, reason: 'leftover' };
+      return { entries: [entry], ...(id === 'q1' ? { next: 7 } : {}) };
+    },
     release: () => ({ path: '/srv/note.txt' }),
   });
 }, 90_000);
@@ -234,7 +236,10 @@ describe('versions and quarantine', () => {
     const { stdout } = await scene.run('quarantine', 'list');
     expect(stdout).toMatch(/q1\s.*leftover/u);
     expect(stdout).not.toContain('\u001b');
-    expect((JSON.parse((await scene.run('quarantine', 'list', '--json')).stdout) as { entries: unknown[] }).entries).toHaveLength(1);
+    // Page after page.
+    const { entries } = JSON.parse((await scene.run('quarantine', 'list', '--json')).stdout) as { entries: { id: string }[] };
+    expect(entries.map(({ id }) => id)).toEqual(['q1', 'q0']);
+    expect(asked.at(-1)?.payload).toEqual({ after: 7 });
     expect((await scene.run('quarantine', 'release', 'q1', '--to', 'out')).stdout).toContain('/srv/note.txt');
     expect(asked.at(-1)?.payload).toEqual({ id: 'q1', to: path.join(scene.directory, 'out') });
   });

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { Command } from 'commander';
-import { type QuarantineEntry, safeText } from '@kuramori/contracts';
+import { type QuarantineEntry, type QuarantinePage, type QuarantineQuery, safeText } from '@kuramori/contracts';
 import { type ExitStatus, exitStatus } from '../exit';
-import { longCommandTimeoutMs, withOperator } from '../operator/operator';
+import { longCommandTimeoutMs, type Operator, withOperator } from '../operator/operator';
 import { formatBytes, formatTime } from '../output/format';
 import { table } from '../output/table';
 import { type CommonOptions, contextOf, print, printJson, withJson } from './context';
@@ -15,10 +15,7 @@ export function addQuarantine(program: Command, done: (status: ExitStatus) => vo
     .option('--incident <id>', 'only those of this incident (the whole id)')
     .action(async (options: CommonOptions & { incident?: string }) => {
       const { settings, words } = contextOf(options);
-      const query = options.incident === undefined ? {} : { incidentId: options.incident };
-      const { entries = [] } = (await withOperator(settings, (operator) => operator.ask('vault', 'quarantine', query))) as {
-        entries?: QuarantineEntry[];
-      };
+      const entries = await withOperator(settings, (operator) => allEntries(operator, options.incident));
       if (options.json === true) printJson({ entries });
       else if (entries.length === 0) print('The quarantine is empty.');
       else {
@@ -49,4 +46,15 @@ export function addQuarantine(program: Command, done: (status: ExitStatus) => vo
       else print(`released: ${safeText(result.path ?? '')}`);
       done(exitStatus.done);
     });
+}
+
+async function allEntries(operator: Operator, incidentId: string | undefined): Promise<QuarantineEntry[]> {
+  const found: QuarantineEntry[] = [];
+  for (let after: number | undefined; ;) {
+    const query: QuarantineQuery = { ...(incidentId === undefined ? {} : { incidentId }), ...(after === undefined ? {} : { after }) };
+    const { entries = [], next } = (await operator.ask('vault', 'quarantine', query)) as Partial<QuarantinePage>;
+    found.push(...entries);
+    if (next === undefined) return found;
+    after = next;
+  }
 }

@@ -5,6 +5,8 @@ import {
   type PinCommand,
   type QuarantineEntry,
   type QuarantineFileCommand,
+  type QuarantinePage,
+  type QuarantineQuery,
   type ReleaseCommand,
   RestoreReport,
   type ServiceName,
@@ -50,8 +52,14 @@ export class Services {
   }
 
   async quarantined(incidentId: string): Promise<readonly QuarantineEntry[]> {
-    const result = (await this.call('vault', 'quarantine', { incidentId }, quickTimeoutMs)) as { entries?: readonly QuarantineEntry[] };
-    return result.entries ?? [];
+    const found: QuarantineEntry[] = [];
+    for (let after: number | undefined; ;) {
+      const query: QuarantineQuery = { incidentId, ...(after === undefined ? {} : { after }) };
+      const { entries = [], next } = (await this.call('vault', 'quarantine', query, quickTimeoutMs)) as Partial<QuarantinePage>;
+      found.push(...entries);
+      if (next === undefined) return found;
+      after = next;
+    }
   }
 
   async quarantineFile(command: QuarantineFileCommand): Promise<void> {

@@ -1,6 +1,15 @@
 /** A bus with a vault and a watcher that answer as the contracts say, for tests of the responder alone. */
 import { type Bus, BusUnavailableError } from '@kuramori/bus';
-import { type CommandReply, IncidentCloudEvent, parseMessage, type QuarantineEntry, type RestoreReport, type UndoCommand } from '@kuramori/contracts';
+import {
+  type CommandReply,
+  IncidentCloudEvent,
+  parseMessage,
+  type QuarantineEntry,
+  type QuarantinePage,
+  type QuarantineQuery,
+  type RestoreReport,
+  type UndoCommand,
+} from '@kuramori/contracts';
 
 export const emptyReport: RestoreReport = {
   touched: 0,
@@ -64,12 +73,18 @@ export class FakeNeighbours implements Pick<Bus, 'publish' | 'request'> {
         await this.onUndo(payload as UndoCommand);
         return { ok: true, result: this.report };
       case 'vault.quarantine':
-        return { ok: true, result: { entries: this.entries } };
+        return { ok: true, result: this.quarantinePage(payload) };
       case 'vault.quarantine-file':
       case 'vault.release':
         return { ok: true, result: {} };
       default:
         return { ok: false, code: 'not-found', error: name };
     }
+  }
+
+  /** In pages of two, so that readers have to ask for the next. */
+  private quarantinePage({ after = this.entries.length }: QuarantineQuery): QuarantinePage {
+    const from = this.entries.length - after;
+    return { entries: this.entries.slice(from, from + 2), ...(after > 2 ? { next: after - 2 } : {}) };
   }
 }

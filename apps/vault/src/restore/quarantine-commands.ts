@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { callCommand, CommandError } from '@kuramori/bus';
-import type { QuarantineEntry, QuarantineFileCommand } from '@kuramori/contracts';
+import type { QuarantineEntry, QuarantineFileCommand, QuarantinePage, QuarantineQuery } from '@kuramori/contracts';
 import { HeldEntry } from '@kuramori/platform';
 import type { VaultCore } from '../core';
 import { isDiskFull } from '../store/disk-full';
@@ -15,8 +15,8 @@ export class QuarantineCommands {
     private readonly quarantine: Quarantine,
   ) {}
 
-  async list(incidentId?: string): Promise<QuarantineEntry[]> {
-    return this.quarantine.list(incidentId);
+  async list(query: QuarantineQuery): Promise<QuarantinePage> {
+    return this.quarantine.list(query);
   }
 
   /** @throws CommandError where something is in the way: nothing is ever overwritten */

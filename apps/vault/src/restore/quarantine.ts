@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type BigIntStats, linkSync, lstatSync, mkdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import type { QuarantineEntry } from '@kuramori/contracts';
+import type { QuarantineEntry, QuarantinePage, QuarantineQuery } from '@kuramori/contracts';
 import { type HeldEntry, holding, isSameEntry } from '@kuramori/platform';
 import { kindOf } from '../capture/file-state';
 import type { Database } from '../catalogue/database';
@@ -40,6 +40,9 @@ const columns = [
   'gid',
   'mtimeNs',
 ] as const satisfies readonly (keyof QuarantineRow)[];
+
+/** A path has up to 4,096 bytes, and each may take six in JSON: so many fit into a message of the bus (8 MiB) whatever they are called. */
+const mostInPage = 256;
 
 /**
  * Where things go that are taken out of the way: nothing is ever deleted (rules.md 24). An entry is announced in the database before its file moves, so that a crash
@@ -156,13 +159,16 @@ export class Quarantine {
     });
   }
 
-  /** Newest first; those whose file is there. */
-  async list(incidentId?: string): Promise<QuarantineEntry[]> {
-    const rows = await this.database.read<QuarantineRow>(
-      `SELECT * FROM "quarantine"${incidentId === undefined ? '' : ' WHERE "incidentId" = ?'} ORDER BY "atMs" DESC LIMIT 100000`,
-      incidentId === undefined ? [] : [incidentId],
+  /** Newest first; those whose file is there: a page may hold fewer than it could, and another follow it all the same. */
+  async list({ incidentId, after, limit = mostInPage }: QuarantineQuery): Promise<QuarantinePage> {
+    const most = Math.min(limit, mostInPage);
+    const conditions = [...(incidentId === undefined ? [] : ['"incidentId" = ?']), ...(after === undefined ? [] : ['rowid < ?'])];
+    const rows = await this.database.read<QuarantineRow & { rowid: number }>(
+      `SELECT rowid, * FROM "quarantine"${conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`} ORDER BY rowid DESC LIMIT ?`,
+      [...(incidentId === undefined ? [] : [incidentId]), ...(after === undefined ? [] : [after]), most],
     );
-    return rows.filter(isThere).map(entryOf);
+    const last = rows.length < most ? undefined : rows.at(-1);
+    return { entries: rows.filter(isThere).map(entryOf), ...(last === undefined ? {} : { next: last.rowid }) };
   }
 
   async find(id: string): Promise<QuarantineRow | undefined> {
