@@ -47,7 +47,7 @@ class FactApplier {
     // A restore brings catalogue and journal up to date by itself: its facts are not entered twice (rules.md 17).
     if (this.context.isOwn(fact)) return;
     if (fact.kind === 'directory') return this.applyToDirectory(fact);
-    if (fact.kind === 'other') return;
+    if (fact.kind === 'other') return this.applyToOther(fact, index);
     switch (fact.operation) {
       case 'created':
       case 'modified':
@@ -166,6 +166,35 @@ class FactApplier {
       else if (row.pendingSinceMs === null) this.wait(row, fact, undefined);
     }
     await this.settle(row, fact, capture);
+  }
+
+  /**
+   * Pipes, sockets and devices hold no content: their names alone are journalled, so that an undo takes away what an attacker put there, and knows what was moved over.
+   * What a rescan finds is nobody's new one, since the catalogue may never have had it; so is what one is only opened for.
+   */
+  private async applyToOther(fact: FileFact, index: number): Promise<void> {
+    const known = this.set.at(fact.path);
+    switch (fact.operation) {
+      case 'renamed':
+        return this.applyRename(fact, index);
+      case 'deleted':
+        if (known !== undefined) this.applyDelete(fact);
+        return;
+      case 'created': {
+        if (fact.rescan === true) return;
+        const same = known !== undefined && isSameFile(known, fact.stat);
+        const replaced = known !== undefined && !same ? this.replace(fact, known) : undefined;
+        const row = same ? known : this.set.add(fact.path, fact.kind, fact.stat);
+        this.enter({ ...fact, written: false }, row, { after: json(fact.stat), ...replaced });
+        return;
+      }
+      case 'modified':
+        // Others use it: it is not taken from them (rules.md 22).
+        if (known?.kind === 'other' && isSameFile(known, fact.stat)) this.enter({ ...fact, written: false }, known, {});
+        return;
+      case 'metadata':
+        return this.applyMetadata(fact, index);
+    }
   }
 
   private async applyToDirectory(fact: FileFact): Promise<void> {
