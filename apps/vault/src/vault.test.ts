@@ -26,6 +26,7 @@ import { encodedBytes } from '@kuramori/contracts';
 import { DatabaseError } from '@kuramori/database';
 import { compareManifests, takeManifest } from '@kuramori/testing';
 import { afterEach, describe, expect, it } from 'vitest';
+import { leaveCopy } from './testing/guard-copy';
 import { alice, mallory, Scene, type SceneOptions } from './testing/scene';
 
 const scenes: Scene[] = [];
@@ -69,7 +70,7 @@ describe('the baseline', () => {
     execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', share]);
     let here: Scene | undefined;
     try {
-      mkdirSync(path.join(share, '.kuramori-spool'));
+      mkdirSync(path.join(share, '.kuramori-spool'), { mode: 0o700 });
       writeFileSync(path.join(share, '.kuramori-spool', '1.part'), 'a copy under way');
       writeFileSync(path.join(share, 'plan.txt'), text('plan'));
       here = await Scene.open({ directory });
@@ -507,9 +508,7 @@ describe('a copy that the guard left', () => {
     writeFileSync(here.at('plan.txt'), text('plan'));
     const fact = here.fact(alice, 'metadata', 'plan.txt');
     const spool = path.join(here.dataDir, 'guard-spool');
-    mkdirSync(spool);
-    writeFileSync(path.join(spool, 'ab.data'), text('plan'));
-    writeFileSync(path.join(spool, 'ab.json'), JSON.stringify({ path: here.at('plan.txt'), stat: fact.stat }));
+    leaveCopy(spool, here.dataDir, { path: here.at('plan.txt'), stat: fact.stat ?? never(), content: text('plan') });
     writeFileSync(here.at('plan.txt'), randomBytes(3000));
     await here.tell(here.fact(mallory, 'modified', 'plan.txt'));
     expect(readdirSync(spool)).toEqual([]);
@@ -522,13 +521,11 @@ describe('a copy of a file that came into being', () => {
   it('is not what was there before it, and a number that came back is not the file that had it', async () => {
     const here = await scene({ 'plan.txt': text('plan') });
     const spool = path.join(here.dataDir, 'guard-spool');
-    mkdirSync(spool);
     writeFileSync(here.at('plan.txt.enc'), '');
-    writeFileSync(path.join(spool, 'ab.data'), '');
-    const born = here.fact(mallory, 'created', 'plan.txt.enc').stat;
-    writeFileSync(path.join(spool, 'ab.json'), JSON.stringify({ path: here.at('plan.txt.enc'), stat: born }));
+    const born = here.fact(mallory, 'created', 'plan.txt.enc').stat ?? never();
+    leaveCopy(spool, here.dataDir, { path: here.at('plan.txt.enc'), stat: born, content: '' });
     // The filesystem gave the new file the number of one that the vault still takes to be there.
-    await here.vault.core.database.transaction((sql) => sql.query('UPDATE "file" SET "ino" = ?', [born?.ino]));
+    await here.vault.core.database.transaction((sql) => sql.query('UPDATE "file" SET "ino" = ?', [born.ino]));
     writeFileSync(here.at('plan.txt.enc'), randomBytes(3000));
     const { changes } = await here.tell(here.fact(mallory, 'created', 'plan.txt.enc'));
     expect(changes[0]).toMatchObject({ change: 'stored', after: { type: 'data' } });
@@ -637,6 +634,10 @@ describe('what can go wrong', () => {
     expect(readdirSync(here.share)).toEqual([]);
   });
 });
+
+function never(): never {
+  throw new Error('the file is there');
+}
 
 function freeBytes(directory: string): number {
   return Number(execFileSync('df', ['--output=avail', '-B1', directory], { encoding: 'utf8' }).split('\n')[1]);

@@ -16,7 +16,7 @@ import { Executor } from './restore/executor';
 import { Quarantine } from './restore/quarantine';
 import { QuarantineCommands } from './restore/quarantine-commands';
 import { RestorePaths } from './restore/restore-paths';
-import { SpoolAdoption, spoolDirectories } from './spool/adopt-spool';
+import { SpoolAdoption } from './spool/adopt-spool';
 import { Clearing } from './store/clearing';
 import { ContentGate } from './store/content-gate';
 import { isDiskFull } from './store/disk-full';
@@ -87,10 +87,10 @@ export class Vault {
       log,
       now,
     };
-    const adoption = new SpoolAdoption(database, ids, pool, gate, log);
+    const adoption = new SpoolAdoption(core);
     const adopt = async () => {
       try {
-        await adoption.adopt(spoolDirectories(settings));
+        await adoption.adopt();
       } catch (error) {
         if (isDiskFull(error)) throw error;
         // The copies stay in the spool: facts must not wait for them.

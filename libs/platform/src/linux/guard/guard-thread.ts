@@ -8,20 +8,19 @@ import {
   readFileSync,
   readlinkSync,
   readSync,
-  renameSync,
   rmSync,
   statSync,
-  writeFileSync,
   writeSync,
   type BigIntStats,
 } from 'node:fs';
-import path from 'node:path';
 import { toFileStat } from '../../file-stat';
 import { OwnProcesses } from '../../own-processes';
 import { fsPath, pathFromBytes, pathToBytes } from '../../path-text';
 import { close, SystemCallError } from '../libc';
 import { cloneFile, copyInKernel, type OpenRequest, PermissionGroup } from './permission-group';
-import { ensureSpoolDirectories, isOnSystemFilesystem, spoolDirectoryFor, type SpooledCopy } from './spool';
+import { dataSuffix, isOnSystemFilesystem, spoolDirectoryFor, writeSidecar } from './spool';
+import { dataOf, SpoolDirectory } from './spool-directory';
+import { SpoolSeal } from './spool-seal';
 
 export interface GuardOptions {
   readonly roots: readonly string[];
@@ -68,7 +67,8 @@ export class GuardThread {
   private readonly own: OwnProcesses;
   private readonly saved = new Set<string>();
   private readonly processOfThread = new Map<number, number>();
-  private readonly spoolByDevice = new Map<string, string>();
+  private readonly spoolByDevice = new Map<string, SpoolDirectory>();
+  private readonly seal: SpoolSeal;
   private readonly buffer = Buffer.alloc(1024 * 1024);
   private spooledBytes = 0;
   private spooledCountedAtMs = 0;
@@ -78,11 +78,13 @@ export class GuardThread {
     private readonly figures: GuardFigures,
   ) {
     this.own = new OwnProcesses(options.dataDir);
-    const spools = ensureSpoolDirectories(options.roots, options.dataDir);
-    // Before any other mark: from then on an open in a spool would wait for this very thread.
-    for (const spool of spools) this.group.ignoreDirectory(pathToBytes(spool));
+    // All of it before any other mark: from then on an open of these would wait for this very thread.
+    this.seal = SpoolSeal.of(options.dataDir);
     for (const root of options.roots) {
-      this.spoolByDevice.set(String(statSync(fsPath(root), { bigint: true }).dev), spoolDirectoryFor(root, options.dataDir));
+      const device = String(statSync(fsPath(root), { bigint: true }).dev);
+      if (!this.spoolByDevice.has(device)) this.openSpool(device, spoolDirectoryFor(root, options.dataDir));
+    }
+    for (const root of options.roots) {
       if (isOnSystemFilesystem(root)) this.markTree(root);
       else this.group.markFilesystem(pathToBytes(root));
     }
@@ -101,6 +103,7 @@ export class GuardThread {
       this.group.serve(100, (request) => this.answer(request));
     }
     close(this.group.fd);
+    for (const spool of this.spoolByDevice.values()) spool.close();
   }
 
   /** On the system's own filesystem only the directories below the root are marked, never the filesystem. */
@@ -116,6 +119,13 @@ export class GuardThread {
         if (!isMissing(error)) throw error;
       }
     }
+  }
+
+  private openSpool(device: string, directory: string): SpoolDirectory {
+    const spool = SpoolDirectory.make(directory);
+    this.group.ignoreDirectory(Buffer.from(spool.handle));
+    this.spoolByDevice.set(device, spool);
+    return spool;
   }
 
   private answer({ fd, threadId }: OpenRequest): boolean {
@@ -156,10 +166,18 @@ export class GuardThread {
     if (stat.size === 0n && Date.now() - Number(stat.birthtimeMs) < newbornMs) return true;
     const state = `${stat.dev}:${stat.ino}:${stat.size}:${stat.ctimeNs}`;
     if (this.saved.has(state)) return true;
-    const spool = this.spoolByDevice.get(String(stat.dev));
+    const device = String(stat.dev);
+    let spool = this.spoolByDevice.get(device);
     if (spool === undefined) return true;
     const file = pathFromBytes(readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'buffer' }));
-    if (!this.options.roots.some((root) => file.startsWith(`${root}/`)) || file.startsWith(`${spool}/`)) return true;
+    if (!this.options.roots.some((root) => file.startsWith(`${root}/`)) || file.startsWith(`${spool.path}/`)) return true;
+    if (!spool.isInPlace()) {
+      // Moved away by somebody who may write beside it: the vault would look for the copies in vain, so they are made again.
+      const lost = spool;
+      spool = this.openSpool(device, lost.path);
+      lost.close();
+      this.saved.clear();
+    }
     if (this.spoolUse(spool) + Number(stat.size) > this.options.spoolLimitBytes) {
       this.figures.add('spoolFull');
       return true;
@@ -181,22 +199,22 @@ export class GuardThread {
   }
 
   /** Bytes waiting in the spool; counted again each second, since the vault takes copies away. */
-  private spoolUse(spool: string): number {
+  private spoolUse(spool: SpoolDirectory): number {
     const nowMs = performance.now();
     if (nowMs - this.spooledCountedAtMs > 1000) {
       this.spooledCountedAtMs = nowMs;
       this.spooledBytes = 0;
-      for (const name of readdirSync(spool)) {
+      for (const name of spool.names()) {
         // Without a result it was adopted between the listing and the look, and takes no room any more.
-        this.spooledBytes += statSync(path.join(spool, name), { throwIfNoEntry: false })?.size ?? 0;
+        this.spooledBytes += statSync(spool.at(name), { throwIfNoEntry: false })?.size ?? 0;
       }
     }
     return this.spooledBytes;
   }
 
-  private copy(fd: number, stat: BigIntStats, file: string, spool: string): 'done' | 'late' {
+  private copy(fd: number, stat: BigIntStats, file: string, spool: SpoolDirectory): 'done' | 'late' {
     const id = randomBytes(12).toString('hex');
-    const data = path.join(spool, `${id}.data`);
+    const data = spool.at(`${id}${dataSuffix}`);
     const target = openSync(data, 'wx', 0o600);
     const endMs = performance.now() + this.options.deadlineMs;
     try {
@@ -204,17 +222,15 @@ export class GuardThread {
         rmSync(data);
         return 'late';
       }
+      const copied = dataOf(fstatSync(target, { bigint: true }));
+      writeSidecar(spool, this.seal, id, { path: file, stat: toFileStat(stat), copiedAtMs: Date.now(), data: copied });
+      return 'done';
     } catch (error) {
       rmSync(data, { force: true });
       throw error;
     } finally {
       closeSync(target);
     }
-    const copy: SpooledCopy = { path: file, stat: toFileStat(stat) };
-    const sidecar = path.join(spool, `${id}.json`);
-    writeFileSync(`${sidecar}.tmp`, JSON.stringify(copy), { mode: 0o600 });
-    renameSync(`${sidecar}.tmp`, sidecar);
-    return 'done';
   }
 
   /** False when the deadline passed. */

@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readFileSync, renameSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { bundleForTest, type LoopDisk, openLoopDisk, type TestBundle, waitFor } from '@kuramori/testing';
 import { Guard } from './guard';
-import { readSpooledCopy } from './spool';
+import type { SpooledCopy } from './spool';
+import { SpoolDirectory } from './spool-directory';
+import { SpoolSeal } from './spool-seal';
 
 let disk: LoopDisk;
 let workerUrl: URL;
@@ -39,12 +41,26 @@ async function guarded(options: { onFailure?: (reason: string) => void; spoolLim
 /** Another process does it: the guard lets its own process pass. */
 const shell = (command: string, ...args: string[]) => promisify(execFile)('/bin/sh', ['-c', command, 'sh', ...args]);
 
+/** What the guard left, by path; only what is sealed and whole counts. */
 function copies(spool: string): Map<string, string> {
-  return new Map(
-    readdirSync(spool)
-      .filter((name) => name.endsWith('.json'))
-      .map((name) => [readSpooledCopy(path.join(spool, name)).path, readFileSync(path.join(spool, name.replace('.json', '.data')), 'utf8')]),
-  );
+  const directory = SpoolDirectory.open(spool);
+  if (directory === undefined) throw new Error(`${spool} is not there`);
+  const seal = SpoolSeal.of(path.join(disk.scratch, 'data'));
+  try {
+    return new Map(
+      directory
+        .names()
+        .filter((name) => name.endsWith('.copy'))
+        .map((name) => {
+          const copy = JSON.parse(seal.open(directory.read(name)) ?? '') as SpooledCopy;
+          const data = name.replace('.copy', '.data');
+          expect(directory.find(data)).toEqual(copy.data);
+          return [copy.path, readFileSync(directory.at(data), 'utf8')];
+        }),
+    );
+  } finally {
+    directory.close();
+  }
 }
 
 describe('the guard', () => {
@@ -112,5 +128,32 @@ describe('the guard', () => {
     expect(guard.running).toBe(false);
     await shell('echo 2 > "$1"', path.join(root, 'a'));
     expect(readFileSync(path.join(root, 'a'), 'utf8')).toBe('2\n');
+  });
+
+  it('refuses to start with a spool that somebody else made, and says what to do', async () => {
+    const { guard, spool } = await guarded();
+    mkdirSync(spool);
+    chownSync(spool, 65_534, 65_534);
+    await expect(guard.start()).rejects.toThrow(/\.kuramori-spool is in the way .* uid 65534 .*move it away/u);
+    chownSync(spool, 0, 0);
+    await expect(guard.start()).rejects.toThrow(/in the way .* mode 755/u);
+    rmdirSync(spool);
+    symlinkSync(disk.scratch, spool);
+    await expect(guard.start()).rejects.toThrow(/in the way .* no directory/u);
+  });
+
+  it('makes the spool anew when somebody moves it away, and copies again what was in it', async () => {
+    const { guard, root, spool } = await guarded();
+    writeFileSync(path.join(root, 'a'), '1');
+    await guard.start();
+    try {
+      await shell('cat "$1"', path.join(root, 'a'));
+      renameSync(spool, `${spool}-away`);
+      writeFileSync(path.join(root, 'b'), '2');
+      await shell('cat "$1/b" "$1/a"', root);
+      expect([...copies(spool).values()].sort()).toEqual(['1', '2']);
+    } finally {
+      await guard.stop();
+    }
   });
 });

@@ -1,20 +1,28 @@
 /**
- * The guard's spool (rules.md 9): copies of files from before they were opened, waiting for the vault to adopt them. One copy is `<id>.data` with `<id>.json` beside it; the
- * sidecar is renamed into place last, so a pair that has it is whole. The vault removes what it adopted.
+ * The guard's spool (rules.md 9): copies of files from before they were opened, waiting for the vault to adopt them. One copy is `<id>.data` with `<id>.copy` beside it: a
+ * sealed {@link SpooledCopy} in JSON, renamed into place last, so that a pair that has it is whole. The vault removes what it adopted.
  */
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { renameSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { FileStat } from '@kuramori/contracts';
 import { fsPath } from '../../path-text';
+import type { SpoolDirectory, SpooledData } from './spool-directory';
+import type { SpoolSeal } from './spool-seal';
 
 export const spoolDirectoryName = '.kuramori-spool';
+export const dataSuffix = '.data';
+export const sidecarSuffix = '.copy';
 
-/** What `<id>.json` holds. */
+/** What a sidecar holds. */
 export interface SpooledCopy {
   /** Path text at the time of the open. */
   readonly path: string;
   /** State of the file when it was copied. */
   readonly stat: FileStat;
+  /** When it had been copied, epoch milliseconds: before the open that waited for it. */
+  readonly copiedAtMs: number;
+  /** The copy. */
+  readonly data: SpooledData;
 }
 
 /** The mount point a path is on: the highest directory with the same device. */
@@ -47,14 +55,9 @@ export function spoolAtMountOf(root: string): string {
   return path.join(mountPointOf(root), spoolDirectoryName);
 }
 
-/** The spools of all roots, each once, made where missing (0700). */
-export function ensureSpoolDirectories(roots: readonly string[], dataDir: string): string[] {
-  const directories = [...new Set(roots.map((root) => spoolDirectoryFor(root, dataDir)))];
-  for (const directory of directories) mkdirSync(fsPath(directory), { recursive: true, mode: 0o700 });
-  return directories;
-}
-
-/** Reads a sidecar. @throws SyntaxError or a file error when it is not one */
-export function readSpooledCopy(sidecar: string): SpooledCopy {
-  return JSON.parse(readFileSync(sidecar, 'utf8')) as SpooledCopy;
+/** Puts the sidecar beside a copy that is complete. */
+export function writeSidecar(spool: SpoolDirectory, seal: SpoolSeal, id: string, copy: SpooledCopy): void {
+  const sidecar = spool.at(`${id}${sidecarSuffix}`);
+  writeFileSync(`${sidecar}.tmp`, seal.seal(JSON.stringify(copy)), { flag: 'wx', mode: 0o600 });
+  renameSync(`${sidecar}.tmp`, sidecar);
 }
