@@ -44,11 +44,12 @@ export interface BaselineEvents {
 export class Baseline {
   private filesDone = 0;
   private filesTotal = 0;
-  private excluded = 0;
   private finished = false;
   private stopped = false;
   private running: Promise<void> | undefined;
   private readonly scope: string;
+  /** By root: what lies below it and is not kept. */
+  private readonly excluded = new Map<string, number>();
 
   constructor(
     private readonly core: VaultCore,
@@ -59,7 +60,8 @@ export class Baseline {
   }
 
   figures(): BaselineFigures {
-    return { done: this.finished, filesDone: this.filesDone, filesTotal: Math.max(this.filesTotal, this.filesDone), excludedBytes: this.excluded };
+    const excludedBytes = [...this.excluded.values()].reduce((sum, bytes) => sum + bytes, 0);
+    return { done: this.finished, filesDone: this.filesDone, filesTotal: Math.max(this.filesTotal, this.filesDone), excludedBytes };
   }
 
   get done(): boolean {
@@ -118,10 +120,11 @@ export class Baseline {
       if (this.stopped) return;
       await this.retrying(() =>
         this.core.database.transaction(async (sql) => {
-          await sql.query('INSERT INTO "baseline" ("root", "scope") VALUES (?, ?) ON CONFLICT ("root") DO UPDATE SET "scope" = excluded."scope"', [
-            root,
-            this.scope,
-          ]);
+          await sql.query(
+            `INSERT INTO "baseline" ("root", "scope", "excludedBytes") VALUES (?, ?, ?)
+             ON CONFLICT ("root") DO UPDATE SET "scope" = excluded."scope", "excludedBytes" = excluded."excludedBytes"`,
+            [root, this.scope, this.excluded.get(root) ?? 0],
+          );
         }),
       );
     }
@@ -131,10 +134,12 @@ export class Baseline {
     await this.retrying(async () => writeFileSync(this.doneFile, '', { mode: 0o600 }));
   }
 
+  /** Those that are done bring along what an earlier run found excluded. */
   private async rootsToDo(): Promise<string[]> {
-    const rows = await this.core.database.read<{ root: string; scope: string }>('SELECT "root", "scope" FROM "baseline"');
-    const done = new Map(rows.map(({ root, scope }) => [root, scope]));
-    return this.core.settings.protect.roots.filter((root) => done.get(root) !== this.scope);
+    const rows = await this.core.database.read<{ root: string; scope: string; excludedBytes: number }>('SELECT * FROM "baseline"');
+    const done = new Map(rows.flatMap(({ root, scope, excludedBytes }) => (scope === this.scope ? [[root, excludedBytes]] : [])));
+    for (const root of this.core.settings.protect.roots) this.excluded.set(root, done.get(root) ?? 0);
+    return this.core.settings.protect.roots.filter((root) => !done.has(root));
   }
 
   private async keepTree(root: string): Promise<void> {
@@ -164,15 +169,14 @@ export class Baseline {
       }
       for (const name of names) {
         const child = `${directory}/${pathFromBytes(name)}`;
-        const stat = lstatSync(fsPath(child), { bigint: true, throwIfNoEntry: false });
-        // Vanished since it was listed: no news here.
+        const stat = this.lookAt(child);
         if (stat === undefined) continue;
         if (stat.isDirectory()) {
           if (ours.has(child)) continue;
           waiting.push(child);
         }
         if (stat.isFile() && !this.core.kept(child)) {
-          this.excluded += Number(stat.size);
+          this.excluded.set(root, (this.excluded.get(root) ?? 0) + Number(stat.size));
           continue;
         }
         if (!ownTemporary(name)) yield { path: child, stat };
@@ -181,6 +185,16 @@ export class Baseline {
           breathedMs = performance.now();
         }
       }
+    }
+  }
+
+  /** undefined: it vanished since it was listed, which is no news here, or can't be looked at (a path that is too long, a damaged inode), which must not stop the rest. */
+  private lookAt(path: string): BigIntStats | undefined {
+    try {
+      return lstatSync(fsPath(path), { bigint: true });
+    } catch (error) {
+      if (!isGone(error)) this.events.unreadable(path, error instanceof Error ? error.message : String(error));
+      return undefined;
     }
   }
 
@@ -194,6 +208,8 @@ export class Baseline {
       const part = ordered.slice(from, from + committedAtOnce);
       const previous = committing;
       committing = this.keepSome(part, previous);
+      // Heard where it is awaited; after a failure of the one before nobody awaits it any more.
+      committing.catch(() => undefined);
       // At most two parts under way.
       await previous;
     }

@@ -29,7 +29,7 @@ const statements = [
   `CREATE TABLE "quarantine" ("id" text PRIMARY KEY, "incidentId" text NOT NULL, "path" text NOT NULL, "storedAt" text NOT NULL, "atMs" real NOT NULL, "size" integer NOT NULL,
     "reason" text NOT NULL, "kind" text NOT NULL, "mode" integer NOT NULL, "uid" integer NOT NULL, "gid" integer NOT NULL, "mtimeNs" text NOT NULL)`,
   'CREATE INDEX "quarantine_incident" ON "quarantine" ("incidentId")',
-  'CREATE TABLE "baseline" ("root" text PRIMARY KEY, "scope" text NOT NULL)',
+  'CREATE TABLE "baseline" ("root" text PRIMARY KEY, "scope" text NOT NULL, "excludedBytes" integer NOT NULL)',
   'CREATE TABLE "report" ("incidentId" text NOT NULL, "position" integer NOT NULL, "item" text NOT NULL, PRIMARY KEY ("incidentId", "position")) WITHOUT ROWID',
 ];
 const tables = ['file', 'version', 'content', 'journal', 'position', 'suspect', 'quarantine', 'baseline', 'report'];
