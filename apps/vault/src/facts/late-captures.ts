@@ -3,6 +3,7 @@ import { fsPath } from '@kuramori/platform';
 import type { Capture } from '../capture/capture';
 import type { FileRow } from '../catalogue/rows';
 import type { VaultCore } from '../core';
+import { isDiskFull } from '../store/disk-full';
 import { baselineAuthor } from './apply-facts';
 import { type Author, WorkingSet } from './working-set';
 
@@ -25,22 +26,46 @@ export class LateCaptures {
   private retryTimer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private stopped = false;
+  private unkeptWait = false;
+  private pausedUntilMs = -Infinity;
 
   constructor(private readonly core: VaultCore) {}
 
   start(): void {
     this.timer = setInterval(() => this.look(), pollMs);
-    this.retryTimer = setInterval(() => void this.retry([...this.unreadable.keys()]), unreadableAgainMs);
+    this.retryTimer = setInterval(() => void this.retryUnreadable().catch((error: unknown) => this.failed(error)), unreadableAgainMs);
     this.timer.unref();
     this.retryTimer.unref();
   }
 
-  /** Files of the last run that have no version although they should. */
+  /** Files of the last run that have no version although they should; the database may have no room for that yet. */
   async retryUnkept(): Promise<void> {
+    this.unkeptWait = false;
+    try {
+      await this.askForUnkept();
+    } catch (error) {
+      this.unkeptWait = true;
+      this.failed(error);
+    }
+  }
+
+  private async askForUnkept(): Promise<void> {
     const rows = await this.core.database.read<{ path: string }>(
       `SELECT "path" FROM "file" WHERE "present" = 1 AND "version" IS NULL AND "kind" IN ('file', 'symlink') AND "pendingSinceMs" IS NULL LIMIT 10000`,
     );
     await this.retry(rows.map(({ path }) => path).filter((path) => this.core.kept(path)));
+  }
+
+  private async retryUnreadable(): Promise<void> {
+    for (const path of this.unreadable.keys()) if (!isThere(path)) this.unreadable.delete(path);
+    await this.retry([...this.unreadable.keys()]);
+  }
+
+  /** Whatever it was, it is tried again: at once would fill the log. */
+  private failed(error: unknown): void {
+    if (isDiskFull(error)) this.core.reserve.noteFull();
+    this.pausedUntilMs = this.core.now() + againMs;
+    this.core.log(`files that wait for a copy: ${error instanceof Error ? error.message : String(error)}; tried again`);
   }
 
   private async retry(paths: readonly string[]): Promise<void> {
@@ -56,7 +81,7 @@ export class LateCaptures {
   look(): void {
     if (this.stopped) return;
     this.running ??= this.run()
-      .catch((error: unknown) => this.core.log(`files that wait for a copy: ${error instanceof Error ? error.message : String(error)}; tried again`))
+      .catch((error: unknown) => this.failed(error))
       .finally(() => {
         this.running = undefined;
       });
@@ -94,8 +119,9 @@ export class LateCaptures {
   }
 
   private async run(): Promise<void> {
-    if (this.core.reserve.isLow()) return;
     const nowMs = this.core.now();
+    if (nowMs < this.pausedUntilMs || this.core.reserve.isLow()) return;
+    if (this.unkeptWait) await this.retryUnkept();
     const waiting = await this.core.database.read<FileRow>(
       'SELECT * FROM "file" WHERE "pendingSinceMs" IS NOT NULL AND "present" = 1 ORDER BY "pendingSinceMs" LIMIT 512',
     );
@@ -150,7 +176,7 @@ export class LateCaptures {
         return;
       case 'gone':
         // Its own fact follows; without one the rescan tells.
-        if (lstatSync(fsPath(row.path), { throwIfNoEntry: false }) === undefined) this.clear(set, row);
+        if (!isThere(row.path)) this.clear(set, row);
         else this.notBeforeMs.set(row.id, this.core.now() + againMs);
         return;
       case 'changing':
@@ -170,5 +196,14 @@ export class LateCaptures {
     row.pendingActor = null;
     row.pendingEntry = null;
     set.changed(row);
+  }
+}
+
+/** What can't be looked at (a damaged inode, a path that became too long) is not gone. */
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(fsPath(path), { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
   }
 }
