@@ -37,9 +37,13 @@ export interface VaultOptions {
 /** More threads than this only wait for the disk. */
 const mostThreads = 3;
 
+/** Status is asked for every two seconds by each who looks: its sums may take a twentieth of the one connection that facts need as well, so they hold for so many times their cost. */
+const statisticsHold = 20;
+const statisticsLeastMs = 1000;
+
 /** The vault without its transport. */
 export class Vault {
-  private statistics: { readonly atMs: number; readonly value: Statistics } | undefined;
+  private statistics: { readonly done: boolean; readonly untilMs: number; readonly value: Promise<Statistics> } | undefined;
 
   private constructor(
     readonly core: VaultCore,
@@ -184,20 +188,30 @@ export class Vault {
     ];
   }
 
+  /** One answer for all who ask within its time, but after the baseline's end never one from before it. */
   private async readStatistics(): Promise<Statistics> {
-    const nowMs = performance.now();
-    // Sums over whole tables: once a second is enough for people.
-    if (this.statistics !== undefined && this.baseline.done && this.statistics.value.files > 0 && nowMs - this.statistics.atMs < 1000)
-      return this.statistics.value;
+    const { done } = this.baseline;
+    const known = this.statistics;
+    if (known?.done === done && performance.now() < known.untilMs) return known.value;
+    const askedMs = performance.now();
+    const asked = { done, untilMs: Infinity, value: this.sum() };
+    this.statistics = asked;
+    try {
+      return await asked.value;
+    } finally {
+      const nowMs = performance.now();
+      asked.untilMs = nowMs + Math.max(statisticsLeastMs, (nowMs - askedMs) * statisticsHold);
+    }
+  }
+
+  private async sum(): Promise<Statistics> {
     const [row] = await this.core.database.read<Statistics>(
       `SELECT (SELECT count(*) FROM "file" WHERE "present" = 1 AND "version" IS NOT NULL) AS "files",
               (SELECT ifnull(sum("size"), 0) FROM "file" WHERE "present" = 1 AND "version" IS NOT NULL) AS "bytes",
               (SELECT count(*) FROM "version") AS "versions", (SELECT ifnull(sum("size"), 0) FROM "version") AS "logicalBytes",
               (SELECT ifnull(sum("stored"), 0) FROM "content") AS "storedBytes"`,
     );
-    const value = row ?? { files: 0, bytes: 0, versions: 0, logicalBytes: 0, storedBytes: 0 };
-    this.statistics = { atMs: nowMs, value };
-    return value;
+    return row ?? { files: 0, bytes: 0, versions: 0, logicalBytes: 0, storedBytes: 0 };
   }
 }
 
