@@ -116,7 +116,7 @@ export class Vault {
       new RestorePaths(core, executor),
       suspicion,
       new QuarantineCommands(core, quarantine),
-      new Clearing(core),
+      new Clearing(core, suspicion),
       adopt,
     );
     await suspicion.load();
@@ -127,7 +127,10 @@ export class Vault {
 
   /** The guard's copies, the baseline and what waits; live changes go before all of it. */
   async begin(): Promise<void> {
-    await this.adopt().catch((error: unknown) => this.core.log(`the guard's copies wait: ${error instanceof Error ? error.message : String(error)}`));
+    await this.adopt().catch((error: unknown) => {
+      if (isDiskFull(error)) this.core.reserve.noteFull();
+      this.core.log(`the guard's copies wait: ${error instanceof Error ? error.message : String(error)}`);
+    });
     await this.late.retryUnkept();
     this.late.start();
     this.clearing.start();

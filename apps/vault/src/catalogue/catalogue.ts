@@ -1,6 +1,7 @@
 import type { CatalogueEntry } from '@kuramori/contracts';
+import { chunksOf } from '../store/content';
 import type { Database, Sql } from './database';
-import type { ContentRow, FileRow, JournalRow, VersionRow } from './rows';
+import { chunkNames, type ContentRow, type FileRow, type JournalRow, type VersionRow } from './rows';
 
 const fileColumns = [
   'id',
@@ -78,7 +79,8 @@ function asArrays<Row extends object>(rows: readonly Row[], columns: readonly (k
   return JSON.stringify(rows.map((row) => columns.map((column) => row[column])));
 }
 
-const upsertFiles = upsert('file', fileColumns);
+/** Whatever is told of a file that is gone, or there again, its time of rest begins anew: store/clearing.ts notes since when it is gone. */
+const upsertFiles = `${upsert('file', fileColumns)}, "goneSinceMs" = NULL`;
 const upsertVersions = upsert('version', versionColumns);
 const upsertJournal = upsert('journal', journalColumns);
 
@@ -104,6 +106,18 @@ export async function countContents(sql: Sql, changes: readonly ContentRow[]): P
     `INSERT INTO "content" ("sha256", "size", "stored", "refs") SELECT value ->> 0, max(value ->> 1), max(value ->> 2), sum(value ->> 3) FROM json_each(?) WHERE true GROUP BY value ->> 0
      ON CONFLICT ("sha256") DO UPDATE SET "refs" = "refs" + excluded."refs", "stored" = CASE WHEN excluded."stored" > 0 THEN excluded."stored" ELSE "stored" END`,
     [JSON.stringify(changes.map(({ sha256, size, stored, refs }) => [sha256, size, stored, refs]))],
+  );
+}
+
+/** Versions leave; their content is cleared away when nothing else holds it. */
+export async function dropVersions(sql: Sql, versions: readonly VersionRow[]): Promise<void> {
+  if (versions.length === 0) return;
+  await sql.query('DELETE FROM "version" WHERE "id" IN (SELECT value FROM json_each(?))', [JSON.stringify(versions.map(({ id }) => id))]);
+  await countContents(
+    sql,
+    versions.flatMap(({ sha256, size, chunks }) =>
+      chunksOf({ sha256, sizeBytes: size, chunks: chunkNames(chunks) }).map((name) => ({ sha256: name, size: 0, stored: 0, refs: -1 })),
+    ),
   );
 }
 

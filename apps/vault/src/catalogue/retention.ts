@@ -1,6 +1,11 @@
 import type { VersionRow } from './rows';
 
 const hourMs = 60 * 60 * 1000;
+/**
+ * How far back anything can be undone. Journal entries, versions of deleted files and what an attack has pinned leave together after it: each is of no use without the
+ * others. A month, as backups commonly keep it: whoever misses a file asks by the end of the month.
+ */
+export const undoableMs = 30 * 24 * hourMs;
 /** The state of so long ago is kept beside the newest versions: many saves (or an encryptor's many writes) within a minute push nothing older out. */
 const keptAgesMs = [hourMs, 24 * hourMs];
 

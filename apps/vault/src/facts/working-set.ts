@@ -3,6 +3,7 @@ import type { Captured } from '../capture/capture';
 import {
   belowCondition,
   countContents,
+  dropVersions,
   filesAt,
   type Ids,
   pastNumbers,
@@ -364,18 +365,6 @@ export class WorkingSet {
     await dropVersions(this.sql, gone);
     return gone.length;
   }
-}
-
-/** Versions leave; their content is cleared away when nothing else holds it. */
-async function dropVersions(sql: Sql, versions: readonly VersionRow[]): Promise<void> {
-  if (versions.length === 0) return;
-  await sql.query('DELETE FROM "version" WHERE "id" IN (SELECT value FROM json_each(?))', [JSON.stringify(versions.map(({ id }) => id))]);
-  await countContents(
-    sql,
-    versions.flatMap(({ sha256, size, chunks }) =>
-      chunksOf({ sha256, sizeBytes: size, chunks: chunkNames(chunks) }).map((name) => ({ sha256: name, size: 0, stored: 0, refs: -1 })),
-    ),
-  );
 }
 
 const unknownStat: FileStat = { dev: '0', ino: '0', size: 0, mtimeNs: '0', ctimeNs: '0', mode: 0, uid: 0, gid: 0, nlink: 1 };

@@ -115,7 +115,7 @@ describe('the spool at the mount point of a share', () => {
   it('holds up nobody with a FIFO, a link or a file of others', async () => {
     await here.baseline();
     leave('before', 'good');
-    execFileSync('mkfifo', ['-m', '600', path.join(spool, 'fifo.copy')]);
+    execFileSync('/usr/bin/mkfifo', ['-m', '600', path.join(spool, 'fifo.copy')]);
     execFileSync('ln', ['-s', '/etc/shadow', path.join(spool, 'link.copy')]);
     writeFileSync(path.join(spool, 'open.copy'), 'x', { mode: 0o644 });
     await here.vault.adopt();
