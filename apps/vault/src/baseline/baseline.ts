@@ -6,8 +6,7 @@ import { fsPath, pathFromBytes, spoolAtMountOf, toFileStat } from '@kuramori/pla
 import { kindOf } from '../capture/file-state';
 import type { Capture } from '../capture/capture';
 import type { VaultCore } from '../core';
-import { baselineAuthor } from '../facts/apply-facts';
-import { WorkingSet } from '../facts/working-set';
+import { baselineAuthor, WorkingSet } from '../facts/working-set';
 import { isDiskFull } from '../store/disk-full';
 
 export interface BaselineFigures {

@@ -1,7 +1,7 @@
 import { type Actor, type ContentFeatures, type FileFact, type FileStat, type ObservedChange, unknownActor } from '@kuramori/contracts';
 import type { Capture, Captured } from '../capture/capture';
 import { type FileRow, type JournalRow, metadataOf, type VersionRow } from '../catalogue/rows';
-import { type Author, sameFileState, sameInode, type WorkingSet } from './working-set';
+import { type Author, baselineAuthor, sameFileState, sameInode, type WorkingSet } from './working-set';
 
 /** What {@link applyFacts} is told of the world. */
 export interface FactsContext {
@@ -19,9 +19,6 @@ export interface FactsContext {
   readonly baselineDone: boolean;
   readonly nowMs: number;
 }
-
-/** Actor key of versions made by the vault itself; whoever changed the file just before is found when its fact comes. */
-export const baselineAuthor: Author = { key: 'baseline', words: 'baseline' };
 
 /**
  * Writes facts into the catalogue and the journal, in order. Content counts as a fact's own only when the file's state is exactly the one the fact reports:

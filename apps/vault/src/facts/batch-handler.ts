@@ -1,7 +1,5 @@
-import { lstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BusTooLargeError, callCommand } from '@kuramori/bus';
-import { fsPath } from '@kuramori/platform';
 import {
   type ContentFeatures,
   type FileBatch,
@@ -17,6 +15,7 @@ import { chunkNames, type FileRow, type VersionRow } from '../catalogue/rows';
 import type { VaultCore } from '../core';
 import { isDiskFull } from '../store/disk-full';
 import { actorInWords, applyFacts, holdsWriteOf, isSameFile } from './apply-facts';
+import { isThere } from './is-there';
 import { planCaptures, type PlannedCapture } from './plan-captures';
 import { type Author, pathsOf, WorkingSet } from './working-set';
 
@@ -128,7 +127,7 @@ export class BatchHandler {
         ...look,
         isOwn,
         kept: (path) => this.core.kept(path),
-        exists: (path) => lstatSync(fsPath(path), { throwIfNoEntry: false }) !== undefined,
+        exists: isThere,
         baselineDone: this.options.baselineDone(),
         author: (key) => authors.get(key) ?? { key, words: key },
         nowMs,

@@ -1,11 +1,9 @@
-import { lstatSync } from 'node:fs';
-import { fsPath } from '@kuramori/platform';
 import type { Capture } from '../capture/capture';
 import type { FileRow } from '../catalogue/rows';
 import type { VaultCore } from '../core';
 import { isDiskFull } from '../store/disk-full';
-import { baselineAuthor } from './apply-facts';
-import { type Author, WorkingSet } from './working-set';
+import { isThere } from './is-there';
+import { type Author, baselineAuthor, WorkingSet } from './working-set';
 
 /** A change whose own fact could not settle it is looked at again after this long without a further one. */
 const settleMs = 1000;
@@ -196,14 +194,5 @@ export class LateCaptures {
     row.pendingActor = null;
     row.pendingEntry = null;
     set.changed(row);
-  }
-}
-
-/** What can't be looked at (a damaged inode, a path that became too long) is not gone. */
-function isThere(path: string): boolean {
-  try {
-    return lstatSync(fsPath(path), { throwIfNoEntry: false }) !== undefined;
-  } catch {
-    return true;
   }
 }

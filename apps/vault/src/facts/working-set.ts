@@ -23,6 +23,12 @@ export interface Author {
   readonly words: string;
 }
 
+/** Actor key of versions made by the vault itself; whoever changed the file just before is found when its fact comes. */
+export const baselineAuthor: Author = { key: 'baseline', words: 'baseline' };
+
+/** A file that is moved so soon after it came was never meant to stay under its first name. */
+const savedWithinMs = 60_000;
+
 /** A row that turned out to be another's file, and what that one was before. */
 interface Absorbed {
   readonly twin: number;
@@ -357,13 +363,31 @@ export class WorkingSet {
       'SELECT v.*, f."path" AS "path", CASE f."present" WHEN 1 THEN f."version" END AS "current" FROM "file" f JOIN "version" v ON v."fileId" = f."id" WHERE f."path" IN (SELECT value FROM json_each(?))',
       [JSON.stringify(paths)],
     );
-    const gone = [...Map.groupBy(rows, ({ path }) => path).values()].flatMap((versions) => {
+    const strangers = await this.strangers(rows.map(({ fileId }) => fileId));
+    const gone = [...Map.groupBy(rows, ({ path, fileId }) => strangers.get(fileId) ?? path).values()].flatMap((versions) => {
       const current = new Set(versions.flatMap(({ current: id }) => (id === null ? [] : [id])));
       const ids = new Set(evictable(versions, keep, nowMs, current));
       return versions.filter(({ id }) => ids.has(id));
     });
     await dropVersions(this.sql, gone);
     return gone.length;
+  }
+
+  /**
+   * Files that ended where they were not at home: documents that had stood under another name before they were moved there (`mv a x; rm x; mv b x`, shred, an attacker).
+   * They are no generations of one document. What was replaced there competes with others from the same home, as an editor's backups do; what was deleted, with nothing.
+   * Saving through a temporary name makes no stranger: that name is only moments old.
+   */
+  private async strangers(fileIds: readonly number[]): Promise<ReadonlyMap<number, string>> {
+    const rows = await this.sql.query<{ fileId: number; home: string; deleted: 0 | 1 }>(
+      `SELECT j."fileId" AS "fileId", j."oldPath" AS "home", EXISTS (SELECT 1 FROM "journal" d WHERE d."fileId" = j."fileId" AND d."operation" = 'deleted') AS "deleted"
+       FROM "journal" j WHERE j."id" IN (
+         SELECT min(m."id") FROM "journal" m WHERE m."fileId" IN (SELECT value FROM json_each(?)) AND m."operation" = 'renamed' AND m."oldPath" IS NOT NULL
+           AND EXISTS (SELECT 1 FROM "version" v WHERE v."fileId" = m."fileId" AND (v."actor" = ? OR v."atMs" <= m."atMs" - ?))
+         GROUP BY m."fileId")`,
+      [JSON.stringify([...new Set(fileIds)]), baselineAuthor.key, savedWithinMs],
+    );
+    return new Map(rows.map(({ fileId, home, deleted }) => [fileId, deleted === 1 ? `\0${fileId}` : `\0${home}`]));
   }
 }
 
