@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -46,7 +46,7 @@ describe('settings', () => {
     ['protct: {}', /protct \(line \d\): is not a key.*did you mean 'protect'/u],
     ['vault: { versons: 3 }', /vault\.versons.*did you mean 'versions'/u],
     ['vault: { versions: 0 }', /vault\.versions \(line \d\): 0 is not allowed.*not be less than 1/u],
-    ['vault: { reserveFree: lots }', /vault\.reserveFree.*"lots" is not allowed.*10% or a size/u],
+    ['vault: { reserveFree: lots }', /vault\.reserveFree.*"lots" is not allowed.*10%.* or a size/u],
     ['mode: panic', /mode.*"panic".*enforce, observe/u],
     ['http: { port: 70000 }', /http\.port.*70000/u],
     ['language: fr', /language.*"fr".*en, ja/u],
@@ -64,12 +64,90 @@ describe('settings', () => {
     ['http: { port: 7600 }\nbus: { port: 7603 }', /bus\.port \(line 5\): 7603 is one of 7600 to 7605/u],
     ['notify: { mail: { host: h, from: a@b, to: [c@d], user: u } }', /notify\.mail \(line 4\): has a user but no password/u],
     ['notify: { mail: { host: h, from: a@b, to: [c@d, nobody] } }', /notify\.mail\.to/u],
+    ['vault: { reserveFree: 100% }', /vault\.reserveFree \(line 4\): "100%" is not allowed: .*at most 90%/u],
+    ['vault: { reserveFree: 91% }', /vault\.reserveFree.*at most 90%/u],
+    ['http: { port: "7600" }', /^http\.port \(line 4\): "7600" is not allowed: port must be an integer number$/u],
+    ['http: 7600', /^http \(line 4\): 7600 is not allowed: [^;]*object/u],
+    ['host: "a.b*>"', /host \(line 4\): "a\.b\*>" is not allowed: .*letters a-z, digits/u],
+    ['host: two words', /host.*"two words"/u],
+    ['constructor: 1', /^constructor \(line 4\): is not a key/u],
+    ['__proto__: { mode: panic }', /^__proto__ \(line 4\): is not a key/u],
+    ['vault: { hasOwnProperty: 1 }', /^vault\.hasOwnProperty \(line 4\): is not a key/u],
+    ['bus: { credentials: /etc/passwd }', /^bus\.credentials \(line 4\): \/etc\/passwd is not a directory/u],
     [
       'response: { whitelist: [{ path: /a, reason: x }, { path: /b, reason: x, sha256: short }] }',
       /response\.whitelist\.1\.sha256 \(line 4\): "short".*64/u,
     ],
   ])('with %s are refused, naming the key and what is allowed', (rest, text) => {
     expect(problemsOf(withRoots(rest))).toMatch(text);
+  });
+
+  it.each([
+    ['extensions: []', /protect\.extensions \(line 4\): \[\] is not allowed: an empty list keeps nothing/u],
+    ['extensions: ["*.docx"]', /protect\.extensions.*such as docx/u],
+    ['exclude: [""]', /protect\.exclude \(line 4\): .*must not be empty/u],
+    ['exclude: ["["]', /protect\.exclude \(line 4\): "\[" is not a pattern/u],
+    ['exclude: ["**"]', /protect\.exclude \(line 4\): \["\*\*"\] leaves out everything/u],
+    ['exclude: ["/**"]', /leaves out everything/u],
+    ['exclude: ["*", "*/**"]', /leaves out everything/u],
+    ['rescanEvery: 0s', /protect\.rescanEvery \(line 4\): "0s" is not allowed: must be from 1m to 24d/u],
+    ['rescanEvery: 59s', /rescanEvery.*from 1m/u],
+    ['rescanEvery: 25d', /rescanEvery.*to 24d/u],
+  ])('with protect: %s are refused, naming the key and what is allowed', (line, text) => {
+    expect(problemsOf(`dataDir: ${scratch}/data\nprotect:\n  roots: [${share}]\n  ${line}`)).toMatch(text);
+  });
+
+  it('take what is near to what is refused', () => {
+    const settings = parse(
+      withRoots('  exclude: ["**/*.iso", "*"]\n  rescanEvery: 1m\n  extensions: [.DOCX]\nvault: { reserveFree: 90% }\nhost: fs-01_a.example'),
+    );
+    expect(settings).toMatchObject({
+      host: 'fs-01_a.example',
+      protect: { exclude: ['**/*.iso', '*'], rescanEveryS: 60, extensions: ['docx'] },
+      vault: { reserveFree: { percent: 90 } },
+    });
+  });
+
+  it('that have the wrong type say that and nothing else', () => {
+    for (const roots of ['null', 'text', '7'])
+      expect(problemsOf(`protect: { roots: ${roots} }`)).toMatch(/^protect\.roots \(line 1\): [^:]* is not allowed: roots must be an array$/u);
+  });
+
+  it('refuse what the kernel shows of itself, wherever it is mounted, as a root and for dataDir', () => {
+    for (const root of ['/proc', '/proc/self', '/sys/kernel', '/dev', '/dev/shm'])
+      expect(problemsOf(`protect: { roots: [${root}] }`)).toMatch(/protect\.roots \(line 1\): .* is a filesystem of the system/u);
+    const link = path.join(scratch, 'link');
+    symlinkSync('/proc/sys', link);
+    expect(problemsOf(`protect: { roots: [${link}] }`)).toMatch(/\/proc\/sys is a filesystem of the system/u);
+    for (const dataDir of ['/proc/kuramori', '/sys/kuramori', '/dev/shm/kuramori'])
+      expect(problemsOf(`dataDir: ${dataDir}\nprotect: { roots: [${share}] }`)).toMatch(/dataDir \(line 1\): .*filesystem of the system/u);
+  });
+
+  it('refuse a dataDir behind a link that leads nowhere', () => {
+    const link = path.join(scratch, 'link');
+    symlinkSync(path.join(scratch, 'nowhere'), link);
+    for (const dataDir of [link, `${link}/data`])
+      expect(problemsOf(`dataDir: ${dataDir}\nprotect: { roots: [${share}] }`)).toMatch(/dataDir \(line 1\): .*a link that leads nowhere/u);
+  });
+
+  it('that are no text or a directory are refused in a few lines that a terminal survives', () => {
+    const file = path.join(scratch, 'binary');
+    writeFileSync(file, readFileSync(process.execPath).subarray(0, 20_000));
+    const messageOf = (name: string) => {
+      try {
+        loadSettings(name);
+      } catch (error) {
+        if (error instanceof SettingsError) return error.message;
+      }
+      throw new Error('no error');
+    };
+    expect(messageOf(file)).toMatch(/is no text in UTF-8/u);
+    writeFileSync(file, 'mode: \u001b[2J }\nhost: "\u001b]0;x\u0007'.repeat(2000));
+    expect(messageOf(file)).toMatch(/is not YAML.*\\x1b/su);
+    expect(messageOf(file)).not.toMatch(/[^\P{Cc}\n]/u);
+    expect(messageOf(file).length).toBeLessThan(5000);
+    expect(messageOf(scratch)).toMatch(/is a directory; name the file/u);
+    expect(messageOf(scratch)).not.toContain('config init');
   });
 
   it('name all problems at once', () => {

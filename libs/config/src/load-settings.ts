@@ -1,9 +1,13 @@
-import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
+import { isUtf8 } from 'node:buffer';
+import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, validateSync, type ValidationError } from 'class-validator';
 import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import { safeText } from '@kuramori/contracts';
+import { checkDirectories, type KeyProblem, realOrResolved } from './directories';
+import { checkExclude } from './kept-files';
 import { httpPortCount } from './ports';
 import type { MailSettings, Settings } from './settings';
 import { SettingsDocument } from './settings-document';
@@ -11,13 +15,19 @@ import { SettingsDocument } from './settings-document';
 /** Everything that is wrong with the settings, each problem one line that names the key. The caller prints them and exits with 2. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
+  readonly problems: readonly string[];
   constructor(
     readonly file: string,
-    readonly problems: readonly string[],
+    problems: readonly string[],
   ) {
-    super(`${file}:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    const safe = problems.map(safeLines);
+    super(`${safeText(file)}:\n${safe.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.problems = safe;
   }
 }
+
+/** What is quoted from a file may be anything, control sequences too. */
+const safeLines = (text: string) => text.split('\n').map(safeText).join('\n');
 
 const defaultFile = '/etc/kuramori/kuramori.yaml';
 const defaultDataDir = '/var/lib/kuramori';
@@ -35,16 +45,25 @@ export function settingsFile(given?: string): string {
  */
 export function loadSettings(given?: string): Settings {
   const file = settingsFile(given);
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(file, 'utf8');
+    bytes = readFileSync(file);
   } catch (error) {
-    throw new SettingsError(file, [
-      `can't be read: ${error instanceof Error ? error.message : String(error)}. 'kuramori config init > ${file}' writes a commented default; --config names another file.`,
-    ]);
+    throw new SettingsError(file, [whyUnreadable(error as NodeJS.ErrnoException, file)]);
   }
-  return parseSettings(text, file);
+  if (!isUtf8(bytes) || bytes.includes(0)) throw new SettingsError(file, ['is no text in UTF-8; --config names another file']);
+  return parseSettings(bytes.toString('utf8'), file);
 }
+
+function whyUnreadable({ code, message }: NodeJS.ErrnoException, file: string): string {
+  if (code === 'EISDIR') return `is a directory; name the file, such as --config ${path.join(file, 'kuramori.yaml')}`;
+  const advice = code === 'ENOENT' ? `'kuramori config init ${file}' writes a commented default; ` : '';
+  return `can't be read: ${message}. ${advice}--config names another file.`;
+}
+
+/** Of a file that is something else entirely every line is wrong, and may be long. */
+const maxSyntaxErrors = 5;
+const maxSyntaxErrorCharacters = 400;
 
 /** As {@link loadSettings}, of a text; `file` is for messages. */
 export function parseSettings(text: string, file: string): Settings {
@@ -53,11 +72,18 @@ export function parseSettings(text: string, file: string): Settings {
   if (document.errors.length > 0)
     throw new SettingsError(
       file,
-      document.errors.map((error) => `is not YAML: ${error.message.trim()}`),
+      document.errors.slice(0, maxSyntaxErrors).map((error) => `is not YAML: ${error.message.trim().slice(0, maxSyntaxErrorCharacters)}`),
     );
   const problems: string[] = [];
   const written = new Map<string, string>();
   visit(document, {
+    Pair(_position, pair, ancestors) {
+      // class-transformer and class-validator pass over names that every object has, as if they were known.
+      if (!isScalar(pair.key) || !(String(pair.key.value) in Object.prototype)) return undefined;
+      const name = keyOf([...ancestors, pair], pair.key);
+      problems.push(`${name}${lineOf(name)}: is not a key that exists here`);
+      return visit.REMOVE;
+    },
     Scalar(position, node, ancestors) {
       if (position === 'key' || typeof node.value !== 'string' || !node.value.includes('${')) return;
       const key = keyOf(ancestors, node);
@@ -77,11 +103,18 @@ export function parseSettings(text: string, file: string): Settings {
     problems.push(`${key}${lineOf(key)}: ${problem}`);
   }
   const isSound = (key: string) => !wrongKeys.some((wrong) => wrong === key || wrong.startsWith(`${key}.`) || key.startsWith(`${wrong}.`));
-  const later: { key: string; text: string }[] = notYetAvailable(sections);
+  const later = notYetAvailable(sections);
   // What can be checked is checked: an administrator wants to see everything at once.
   const roots = isSound('protect.roots') ? sections.protect.roots : [];
   const dataDir = isSound('dataDir') ? (sections.dataDir ?? defaultDataDir) : undefined;
-  later.push(...checkDirectories(roots, dataDir), ...checkMail(sections, isSound), ...checkPorts(sections, isSound));
+  const credentials = isSound('bus.credentials') ? (sections.bus?.credentials ?? undefined) : undefined;
+  later.push(
+    ...checkDirectories(roots, dataDir, credentials),
+    ...checkExclude(roots, isSound('protect.exclude') ? (sections.protect.exclude ?? []) : []),
+    ...checkRescan(isSound('protect.rescanEvery') ? sections.protect.rescanEvery : undefined),
+    ...checkMail(sections, isSound),
+    ...checkPorts(sections, isSound),
+  );
   for (const { key, text: problem } of later) problems.push(`${key}${lineOf(key)}: ${problem}`);
   if (problems.length > 0) throw new SettingsError(file, problems);
   return complete(sections);
@@ -166,8 +199,9 @@ function* describe(
       const known = keysOf(error.target);
       yield { key, text: `is not a key that exists here${suggestion(error.property, known)}; known are ${known.join(', ')}` };
     } else if (Object.keys(constraints).length > 0) {
+      // The rule that stands first beside the key: class-validator lists them from the last to the first.
       const value = error.value === undefined ? 'is missing' : `${shown(key, error.value, written)} is not allowed`;
-      yield { key, text: `${value}: ${[...new Set(Object.values(constraints))].join('; ')}` };
+      yield { key, text: `${value}: ${Object.values(constraints).at(-1)}` };
     }
     yield* describe(error.children ?? [], key, written);
   }
@@ -272,22 +306,6 @@ function complete(document: SettingsDocument): Settings {
   };
 }
 
-/** Symbolic links resolved as far as the path exists: the kernel reports real paths. */
-function realOrResolved(directory: string): string {
-  const absolute = path.resolve(directory);
-  try {
-    return realpathSync(absolute);
-  } catch {
-    const parent = path.dirname(absolute);
-    return parent === absolute ? absolute : path.join(realOrResolved(parent), path.basename(absolute));
-  }
-}
-
-interface KeyProblem {
-  readonly key: string;
-  readonly text: string;
-}
-
 /** Keys that later versions bring: accepted as they are by default, refused when switched on, so that nobody believes to be protected by them. */
 function notYetAvailable({ vault, response, bootSector, notify, protect }: Partial<SettingsDocument>): KeyProblem[] {
   const switches: [string, unknown][] = [
@@ -304,54 +322,14 @@ function notYetAvailable({ vault, response, bootSector, notify, protect }: Parti
     .map(([key]) => ({ key, text: 'is not available in this version yet; leave it out or switch it off' }));
 }
 
-const isInside = (inner: string, outer: string) => inner === outer || inner.startsWith(outer === '/' ? '/' : `${outer}/`);
+/** Each comparison reads every directory of the share. A timer of more than 24 days would ring at once (setTimeout takes 2^31 ms). */
+const rescanBounds = { leastS: 60, mostS: 24 * 86_400 };
 
-function checkDirectories(givenRoots: readonly string[], givenDataDir: string | undefined): KeyProblem[] {
-  const problems: KeyProblem[] = [];
-  const root = (text: string) => problems.push({ key: 'protect.roots', text });
-  const dataDir = givenDataDir === undefined ? undefined : realOrResolved(givenDataDir);
-  if (dataDir !== undefined && !isDirectoryOrMissing(dataDir))
-    problems.push({ key: 'dataDir', text: `${dataDir} is not a directory; name one (it is made when missing)` });
-  const roots = givenRoots.map((given) => realOrResolved(given));
-  for (const [index, current] of roots.entries()) {
-    const wrong = problemOfRoot(current);
-    if (wrong !== undefined) root(wrong);
-    if (dataDir !== undefined && isInside(current, dataDir))
-      root(`${current} lies inside dataDir ${dataDir}; the vault would have to keep itself. Choose another place for one of them`);
-    else if (dataDir !== undefined && isInside(dataDir, current)) {
-      problems.push({
-        key: 'dataDir',
-        text: `${dataDir} lies inside the root ${current} (protect.roots); whoever attacks the share would reach the vault. Choose another place for dataDir`,
-      });
-    }
-    for (const other of roots.slice(0, index)) {
-      if (isInside(current, other) || isInside(other, current)) root(`${current} and ${other} lie inside each other; name the outer one only`);
-    }
-  }
-  return problems;
-}
-
-function isDirectoryOrMissing(directory: string): boolean {
-  try {
-    return statSync(directory).isDirectory();
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT';
-  }
-}
-
-function problemOfRoot(root: string): string | undefined {
-  if (root === '/') return '/ can not be protected as a whole; name the directories that hold documents';
-  if (root.includes('\u{FFFD}')) return `${root} has a name that is not UTF-8; such names are fine below a root, but not in its own path`;
-  try {
-    if (!statSync(root).isDirectory()) return `${root} is not a directory; name the directory that holds it`;
-    accessSync(root, constants.R_OK | constants.X_OK);
-    return undefined;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return `${root} does not exist; make the directory or correct the path`;
-    if (code === 'EACCES' || code === 'EPERM') return `${root} can't be read by this user; run as root, or give it the right to read`;
-    return `${root} can't be used: ${error instanceof Error ? error.message : String(error)}`;
-  }
+function checkRescan(given: string | undefined): KeyProblem[] {
+  if (given === undefined) return [];
+  const { leastS, mostS } = rescanBounds;
+  if (seconds(given) >= leastS && seconds(given) <= mostS) return [];
+  return [{ key: 'protect.rescanEvery', text: `${JSON.stringify(given)} is not allowed: must be from 1m to 24d, such as 1h` }];
 }
 
 function checkMail({ notify }: SettingsDocument, isSound: (key: string) => boolean): KeyProblem[] {

@@ -1,4 +1,4 @@
-/** kuramori.yaml as people write it: one class per section, the rules beside the keys. Defaults and units are resolved in load-settings.ts. */
+/** kuramori.yaml as people write it: one class per section, the rules beside the keys, the type first: only the first that is broken is told. Defaults and units are resolved in load-settings.ts. */
 import { Type } from 'class-transformer';
 import {
   Allow,
@@ -14,7 +14,6 @@ import {
   IsObject,
   IsOptional,
   IsString,
-  Length,
   Matches,
   Max,
   Min,
@@ -23,7 +22,8 @@ import {
 } from 'class-validator';
 
 const durationPattern = /^\d+(ms|s|m|h|d)$/;
-const sizePattern = /^(100|\d{1,2})%$|^\d+(\.\d+)?\s?(B|KiB|MiB|GiB|TiB)$/;
+/** More than 90 % kept free leaves no vault worth its name. */
+const sizePattern = /^(90|[0-8]?\d)%$|^\d+(\.\d+)?\s?(B|KiB|MiB|GiB|TiB)$/;
 
 export class GuardSection {
   /** Copy before write while the baseline runs. */
@@ -50,11 +50,14 @@ export class ProtectSection {
   @IsOptional()
   @ValidateIf((section: ProtectSection) => section.extensions !== 'all')
   @IsArray({ message: "must be 'all' or a list of extensions such as [docx, xlsx]" })
+  @ArrayMinSize(1, { message: "an empty list keeps nothing at all; leave it out or say 'all' to keep every file" })
   @IsString({ each: true })
+  @Matches(/^\.?[^\s./*?]+$/, { each: true, message: 'each must be the last part of a name, such as docx' })
   extensions?: 'all' | string[];
   @IsOptional()
-  @IsArray()
+  @IsArray({ message: 'must be a list of patterns such as ["**/*.iso"]' })
   @IsString({ each: true })
+  @IsNotEmpty({ each: true, message: 'a pattern must not be empty; leave it out' })
   exclude?: string[];
   @IsOptional()
   @IsIn(['auto', 'fanotify', 'windows', 'chokidar'])
@@ -75,7 +78,7 @@ export class VaultSection {
   @Max(100)
   versions?: number;
   @IsOptional()
-  @Matches(sizePattern, { message: 'must be a share such as 10% or a size such as 20GiB' })
+  @Matches(sizePattern, { message: 'must be a share such as 10% (at most 90%) or a size such as 20GiB' })
   reserveFree?: string;
   /** Later: checked in load-settings.ts, whatever stands here. */
   @Allow()
@@ -208,8 +211,7 @@ export class HttpSection {
 
 export class SettingsDocument {
   @IsOptional()
-  @Length(1, 253)
-  @Matches(/^[^\p{C}\s]+$/u, { message: 'must be a name without spaces' })
+  @Matches(/^[A-Za-z0-9_.-]{1,253}$/, { message: "must be a name of at most 253 letters a-z, digits, '-', '_' and '.'" })
   host?: string;
   @IsOptional()
   @IsString()
@@ -218,8 +220,8 @@ export class SettingsDocument {
   @IsOptional()
   @IsIn(['enforce', 'observe'])
   mode?: 'enforce' | 'observe';
-  @ValidateNested()
   @IsObject({ message: 'must be there and name at least protect.roots' })
+  @ValidateNested()
   @Type(() => ProtectSection)
   protect: ProtectSection;
   @IsOptional()
