@@ -1,7 +1,8 @@
 /** `npm start` without a directory: a share of real documents is made, protected, attacked with openssl, and the terminal shows what happens. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connect, type NatsConnection } from 'nats';
 import { type Incident, IncidentCloudEvent, parseMessage, subjects } from '@kuramori/contracts';
@@ -51,8 +52,14 @@ function countEncrypted(share: string): number {
   return readdirSync(share, { recursive: true }).filter((name) => String(name).endsWith('.enc')).length;
 }
 
-async function demonstrate(directory: string, mailbox: Mailbox): Promise<boolean> {
+/** What was started and made is undone by `cleanUp`, the last first; nothing new is begun once `interrupted`. */
+async function demonstrate(directory: string, cleanUp: CleanUp, interrupted: AbortSignal): Promise<boolean> {
+  const mailbox = await Mailbox.open();
+  cleanUp.add(() => mailbox.close());
   const installation = await Installation.create({ projectRoot, directory, mailPort: mailbox.port });
+  cleanUp.add(async () => {
+    await installation.stop();
+  });
   try {
     say(`making a share of ${documents} documents in ${installation.share}`);
     makeShare(installation.share, {
@@ -64,6 +71,9 @@ async function demonstrate(directory: string, mailbox: Mailbox): Promise<boolean
     });
     const before = takeManifest(installation.share);
 
+    // Signals that came while the documents were made are heard now.
+    await setImmediate();
+    interrupted.throwIfAborted();
     say('starting Kuramori: nats-server, watcher, detector, vault, responder, notifier');
     installation.start();
     await waitFor('Kuramori to protect every file', 60_000, async () => {
@@ -89,28 +99,28 @@ async function demonstrate(directory: string, mailbox: Mailbox): Promise<boolean
       }
     });
 
+    cleanUp.add(() => listener.close());
+
+    interrupted.throwIfAborted();
     say('ATTACK: openssl encrypts every file and deletes the original');
     attackMs = performance.now();
     const attack = launch(path.join(projectRoot, 'test', 'attacks', 'openssl-encrypt-delete.sh'), [installation.share]);
-    try {
-      const end = await waitFor('the end of the attack', 60_000, async () => {
-        const ended = await Promise.race([attack.ended, Promise.resolve(undefined)]);
-        if (ended === undefined) progress('files encrypted by the attacker', countEncrypted(installation.share), documents);
-        return ended;
-      });
-      say(
-        `${sinceAttack()}  the attacker has ended: ${end.signal === 'SIGKILL' || end.code === 137 ? 'killed by Kuramori' : `by itself, exit ${end.code}`}`,
-      );
-      await waitFor('the files to be restored', 60_000, async () => {
-        const [incident] = await installation.incidents();
-        return incident?.state === 'restored' || incident?.state === 'closed';
-      });
-      say(`${sinceAttack()}  restored`);
-      await waitFor('both mails', 15_000, () => mailbox.mails.length >= 2).catch(() => undefined);
-    } finally {
-      attack.end();
-      await listener.close();
-    }
+    cleanUp.add(() => attack.end());
+    const end = await waitFor('the end of the attack', 60_000, async () => {
+      const ended = await Promise.race([attack.ended, Promise.resolve(undefined)]);
+      if (ended === undefined) progress('files encrypted by the attacker', countEncrypted(installation.share), documents);
+      return ended;
+    });
+    interrupted.throwIfAborted();
+    say(
+      `${sinceAttack()}  the attacker has ended: ${end.signal === 'SIGKILL' || end.code === 137 ? 'killed by Kuramori' : `by itself, exit ${end.code}`}`,
+    );
+    await waitFor('the files to be restored', 60_000, async () => {
+      const [incident] = await installation.incidents();
+      return incident?.state === 'restored' || incident?.state === 'closed';
+    });
+    say(`${sinceAttack()}  restored`);
+    await waitFor('both mails', 15_000, () => mailbox.mails.length >= 2).catch(() => undefined);
 
     const difference = compareManifests(before, takeManifest(installation.share));
     const [incident] = await installation.incidents();
@@ -127,17 +137,51 @@ async function demonstrate(directory: string, mailbox: Mailbox): Promise<boolean
     for (const [what, value, good] of proof) process.stdout.write(`  ${good ? '✔' : '✘'} ${what.padEnd(44)} ${value}\n`);
     return proof.every(([, , good]) => good);
   } catch (error) {
-    process.stderr.write(`\nlast output of the services:\n${installation.log.slice(-4000)}\n`);
+    if (!interrupted.aborted) process.stderr.write(`\nlast output of the services:\n${installation.log.slice(-4000)}\n`);
     throw error;
-  } finally {
-    await installation.stop();
   }
 }
 
+/** What has to be undone, the last first, once: at the end, or when a signal asks for it. */
+class CleanUp {
+  private readonly steps: (() => void | Promise<void>)[] = [];
+  private running: Promise<void> | undefined;
+
+  add(step: () => void | Promise<void>): void {
+    this.steps.push(step);
+  }
+
+  run(): Promise<void> {
+    this.running ??= this.undo();
+    return this.running;
+  }
+
+  private async undo(): Promise<void> {
+    for (let step = this.steps.pop(); step !== undefined; step = this.steps.pop()) {
+      try {
+        await step();
+      } catch (error) {
+        // What comes after it has to be undone all the same.
+        process.stderr.write(`clean-up: ${error instanceof Error ? error.message : String(error)}\n`);
+      }
+    }
+  }
+}
+
+const cleanUp = new CleanUp();
+const interruption = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (interruption.signal.aborted) return;
+    say(`stopping (${signal}), and taking everything away again`);
+    interruption.abort();
+    void cleanUp.run().then(() => process.exit(128 + constants.signals[signal]));
+  });
+}
 const directory = mkdtempSync(path.join(tmpdir(), 'kuramori-demonstration-'));
-const mailbox = await Mailbox.open();
+cleanUp.add(() => rmSync(directory, { recursive: true, force: true }));
 try {
-  const good = await demonstrate(directory, mailbox);
+  const good = await demonstrate(directory, cleanUp, interruption.signal);
   process.stdout.write(
     good
       ? '\nEvery file is back. To protect a directory of yours: npm start -- /path/to/share\n'
@@ -145,9 +189,8 @@ try {
   );
   process.exitCode = good ? 0 : 1;
 } catch (error) {
-  process.stderr.write(`\nThe demonstration failed: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (!interruption.signal.aborted) process.stderr.write(`\nThe demonstration failed: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 } finally {
-  await mailbox.close();
-  if (existsSync(directory)) rmSync(directory, { recursive: true, force: true });
+  await cleanUp.run();
 }
