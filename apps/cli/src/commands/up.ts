@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { readCredentials, writeServerFiles } from '@kuramori/bus';
+import { writeServerFiles } from '@kuramori/bus';
 import { servicePort, type Settings } from '@kuramori/config';
 import { serviceNames } from '@kuramori/contracts';
 import type { BusHealthDetails } from '@kuramori/ops';
 import { CommandFailure, type ExitStatus, exitStatus } from '../exit';
+import { requireCredentials } from '../operator/credentials';
 import { askHealth, collectStatus } from '../status/collect-status';
-import { findNatsServer, requireFreePorts } from '../up/nats-server';
+import { endingWithUs, findNatsServer, requireFreePorts } from '../up/nats-server';
 import { terminalLine } from '../up/render-line';
 import { endLeftovers, prepareDataDir, takeLock } from '../up/run-directory';
 import type { ProcessSpec } from '../up/supervised-process';
@@ -35,7 +36,7 @@ async function up(settings: Settings, settingsFile: string): Promise<ExitStatus>
   const { dataDir } = settings;
   const entryPoints = findServices();
   const natsServer = settings.bus.url === null ? findNatsServer(process.env.PATH ?? '') : undefined;
-  if (natsServer === undefined) requireCredentials(settings);
+  if (natsServer === undefined) requireCredentials(settings, [...serviceNames, 'operator']);
   prepareDataDir(dataDir, note);
   const lock = takeLock(dataDir);
   try {
@@ -60,7 +61,11 @@ async function up(settings: Settings, settingsFile: string): Promise<ExitStatus>
       server:
         natsServer === undefined
           ? undefined
-          : { name: 'nats-server', command: natsServer, args: ['--config', serverConfiguration(settings)], env: process.env },
+          : {
+              name: 'nats-server',
+              ...endingWithUs(natsServer, ['--config', serverConfiguration(settings)], process.env.PATH ?? ''),
+              env: process.env,
+            },
       status: () => collectStatus(settings),
       // The watcher speaks every two seconds: nobody notices sooner.
       busStuckMs: async () => {
@@ -96,7 +101,7 @@ function serverConfiguration({ dataDir, bus, host }: Settings): string {
   } catch (error) {
     throw new CommandFailure(
       exitStatus.failed,
-      `the files of nats-server can't be written in ${dataDir}: ${error instanceof Error ? error.message : String(error)}. Free some space, or see who owns them.`,
+      `the files of nats-server can't be written in ${dataDir} or in ${bus.credentials} (bus.credentials): ${error instanceof Error ? error.message : String(error)}. Free some space, or see who owns them.`,
       { cause: error },
     );
   }
@@ -110,17 +115,4 @@ function findServices(): { readonly name: string; readonly file: string }[] {
   if (missing.length > 0)
     throw new CommandFailure(exitStatus.failed, `not built: ${missing.map(({ file }) => file).join(', ')} missing. Run: npm run setup`);
   return found;
-}
-
-/** A site's own NATS knows our services by credentials that its administrator made. */
-function requireCredentials({ bus }: Settings): void {
-  const problems = [...serviceNames, 'operator'].flatMap((role) => {
-    try {
-      readCredentials(bus.credentials, role);
-      return [];
-    } catch (error) {
-      return [error instanceof Error ? error.message : String(error)];
-    }
-  });
-  if (problems.length > 0) throw new CommandFailure(exitStatus.failed, problems.join('\n'));
 }

@@ -2,14 +2,25 @@ import { connect as connectSocket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Bus, BusUnavailableError, callCommand, connectBus, readCredentials } from '@kuramori/bus';
 import type { Settings } from '@kuramori/config';
-import type { ServiceName } from '@kuramori/contracts';
+import type { CommandReply, ServiceName } from '@kuramori/contracts';
 import { CommandFailure, exitStatus } from '../exit';
+import { requireCredentials } from './credentials';
 
 /** On one machine a connection takes milliseconds; over a site's own NATS some more. */
 const connectTimeoutMs = 5000;
 /** The last word about a large restore comes when it is done. */
 export const longCommandTimeoutMs = 15 * 60_000;
 const shortCommandTimeoutMs = 30_000;
+
+/** A service's own word that it can't do it. */
+export class CommandRefused extends CommandFailure {
+  constructor(
+    readonly code: CommandReply['code'],
+    message: string,
+  ) {
+    super(code === 'invalid' ? exitStatus.usage : exitStatus.failed, message);
+  }
+}
 
 /** What an operator may ask of the services. */
 export interface Operator {
@@ -47,6 +58,7 @@ async function connectAsOperator(settings: Settings): Promise<Bus> {
         `not allowed to read the bus credentials in ${credentials}: run this as the user who started Kuramori (root)`,
         { cause: error },
       );
+    if (url !== null) requireCredentials(settings, ['operator']);
     throw notRunning(settings, 'it has never been started', error);
   }
   // The client waits for ever for a server that is not there: so it is looked for first.
@@ -83,8 +95,5 @@ async function ask(bus: Bus, host: string, service: ServiceName, name: string, p
     throw error;
   });
   if (reply.ok) return reply.result ?? {};
-  throw new CommandFailure(
-    reply.code === 'invalid' ? exitStatus.usage : exitStatus.failed,
-    reply.error ?? `the ${service} service refused without saying why`,
-  );
+  throw new CommandRefused(reply.code, reply.error ?? `the ${service} service refused without saying why`);
 }

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { serviceNames } from '@kuramori/contracts';
 import { bundleForTest } from '@kuramori/testing';
 
@@ -63,6 +64,12 @@ const defaultBehaviours: Readonly<Record<string, Behaviour>> = {
   responder: { details: { incidents: { open: 2 }, mode: 'enforce' } },
 };
 
+export interface RunningCommand {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  readonly ended: Promise<CommandResult>;
+}
+
 export interface CommandResult {
   readonly status: number;
   readonly stdout: string;
@@ -83,16 +90,7 @@ export class Scene {
     behaviours: Readonly<Record<string, Behaviour>> = {},
   ) {
     mkdirSync(this.share);
-    writeFileSync(
-      this.settingsFile,
-      JSON.stringify({
-        host: 'fs01',
-        dataDir: this.dataDir,
-        protect: { roots: [this.share] },
-        http: { bind: '127.0.0.1', port: httpPort },
-        bus: { port: this.busPort },
-      }),
-    );
+    this.settings({});
     for (const name of serviceNames) {
       mkdirSync(path.join(this.directory, 'dist', 'apps', name), { recursive: true });
       writeFileSync(path.join(this.directory, 'dist', 'apps', name, 'main.mjs'), fakeService);
@@ -104,18 +102,48 @@ export class Scene {
     return this.httpPort + 6;
   }
 
+  /** Its own settings with these keys in place of theirs. */
+  settings(replaced: Readonly<Record<string, unknown>>): void {
+    const own = {
+      host: 'fs01',
+      dataDir: this.dataDir,
+      protect: { roots: [this.share] },
+      http: { bind: '127.0.0.1', port: this.httpPort },
+      bus: { port: this.busPort },
+    };
+    writeFileSync(this.settingsFile, JSON.stringify({ ...own, ...replaced }));
+  }
+
   behave(name: string, behaviour: Behaviour): void {
     writeFileSync(path.join(this.directory, 'dist', 'apps', name, 'behaviour.json'), JSON.stringify(behaviour));
   }
 
-  start(
-    args: readonly string[],
-    env: Readonly<Record<string, string>> = {},
-  ): { readonly child: ChildProcess; readonly output: () => string; readonly ended: Promise<CommandResult> } {
-    const child = spawn(process.execPath, [this.cli, ...args], {
+  start(args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningCommand {
+    return this.spawn(process.execPath, [this.cli, ...args], env);
+  }
+
+  /**
+   * As bin/kuramori.mjs and npm start run the command: below another Node, both in a group of their own as a terminal has it.
+   * @param words as a shell reads them
+   */
+  startWrapped(words: string): RunningCommand {
+    const wrapper = path.join(this.directory, 'wrapper.mjs');
+    const toolchain = pathToFileURL(path.resolve('scripts/toolchain.mjs')).href;
+    writeFileSync(
+      wrapper,
+      `import { run } from ${JSON.stringify(toolchain)};
+process.exit(await run(process.execPath, [${JSON.stringify(this.cli)}, ...process.argv.slice(2)], { cwd: process.cwd(), env: process.env }));
+`,
+    );
+    return this.spawn('sh', ['-c', `exec "${process.execPath}" "${wrapper}" ${words}`], {}, true);
+  }
+
+  private spawn(command: string, args: readonly string[], env: Readonly<Record<string, string>>, detached = false): RunningCommand {
+    const child = spawn(command, args, {
       cwd: this.directory,
       env: { ...process.env, KURAMORI_CONFIG: this.settingsFile, KURAMORI_DIST: path.join(this.directory, 'dist'), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached,
     });
     this.children.add(child);
     let stdout = '';

@@ -18,6 +18,8 @@ const stopOrder = ['responder', 'detector', 'vault', 'watcher', 'notifier'];
 /** From the signal to SIGKILL for whatever still runs. */
 const stopTimeoutMs = 10_000;
 const killTimeoutMs = 5000;
+/** One Ctrl-C may arrive several times: from the terminal, and passed on by whoever started us (npm does). Only a later one is impatience. */
+const sameRequestMs = 2000;
 /** nats-server writes what it holds and goes. */
 const serverStopMs = 3000;
 const startingPollMs = 100;
@@ -61,6 +63,7 @@ export class Supervisor {
   private end: SupervisorEnd | undefined;
   private wake: () => void = () => undefined;
   private impatient = false;
+  private stopAskedMs = -Infinity;
   private registerTimer: NodeJS.Timeout | undefined;
   private announcedReady = false;
   private readonly reserve: DiskReserve;
@@ -100,12 +103,14 @@ export class Supervisor {
     return this.end;
   }
 
-  /** Begins the shutdown; a second call does not wait any longer. */
+  /** Begins the shutdown; called again after {@link sameRequestMs} it does not wait any longer. */
   stop(why: string): void {
+    const nowMs = performance.now();
     if (this.end !== undefined) {
-      this.impatient = true;
+      if (nowMs - this.stopAskedMs >= sameRequestMs) this.impatient = true;
       return;
     }
+    this.stopAskedMs = nowMs;
     this.say('kuramori', `stopping (${why})`);
     this.finish({ status: 0 });
   }

@@ -28,7 +28,7 @@ export function readCredentials(directory: string, role: string): BusCredentials
     return parseMessage(BusCredentials, JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
     throw new Error(
-      `the bus credentials in ${file} can't be used: ${error instanceof Error ? error.message : String(error)}. 'kuramori up' makes them at its first start.`,
+      `the bus credentials in ${file} can't be used: ${error instanceof Error ? error.message : String(error)}. 'kuramori up' makes them at its first start; for a server that it doesn't start (bus.url), 'kuramori bus init DIRECTORY'.`,
       { cause: error },
     );
   }
