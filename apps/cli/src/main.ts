@@ -1,6 +1,8 @@
 import 'reflect-metadata';
 import { Command, CommanderError } from 'commander';
 import { SettingsError } from '@kuramori/config';
+import { safeText } from '@kuramori/contracts';
+import { version } from '../../../package.json';
 import { addBus } from './commands/bus';
 import { addConfig } from './commands/config';
 import { addIncidents } from './commands/incidents';
@@ -21,6 +23,9 @@ for (const stream of [process.stdout, process.stderr]) {
 const program = new Command('kuramori')
   .description('Anti-ransomware for file servers that loses no file')
   .addHelpText('after', '\nExit status: 0 done, 1 failed or found something, 2 wrong usage or settings, 3 not running.')
+  .version(version)
+  // So that `restore --version N` is restore's.
+  .enablePositionalOptions()
   .showHelpAfterError('(--help tells how)')
   .exitOverride();
 
@@ -46,7 +51,8 @@ function failed(error: unknown): ExitStatus {
     return exitStatus.usage;
   }
   if (error instanceof CommandFailure) {
-    process.stderr.write(`${error.message}\n`);
+    // What a service or the system says may name a file, and a name can hold anything.
+    process.stderr.write(`${error.message.split('\n').map(safeText).join('\n')}\n`);
     return error.status;
   }
   process.stderr.write(`kuramori: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import Ajv, { type AnySchema } from 'ajv';
 import { type Bus, CommandError, connectBus } from '@kuramori/bus';
@@ -88,7 +88,11 @@ beforeAll(async () => {
       if (paths.some((name) => name.endsWith('/bad'))) throw new CommandError('invalid', 'paths: not that one');
       return paths.some((name) => name.endsWith('/lost')) ? { ...report, unrecoverable: 1 } : report;
     },
-    versions: (payload) => ({ versions: (payload as { path: string }).path.endsWith('none') ? [] : [version] }),
+    versions: (payload) => {
+      const { path: file } = payload as { path: string };
+      if (!/docx$|\.txt$/u.test(file)) throw new CommandError('not-found', `${file}: no version of it is in the vault`);
+      return { versions: [version] };
+    },
     quarantine: (payload) => {
       const id = (payload as { after?: number }).after === undefined ? 'q1' : 'q0';
       const entry = { id, path: `/srv/${evilName}`, storedAt: `/v/${id}`, incidentId: incident.id, at: version.at, sizeBytes: 5, reason: 'leftover' };
@@ -202,6 +206,31 @@ describe('restore', () => {
     expect([bad.status, bad.stdout]).toEqual([2, '']);
     expect(bad.stderr).toContain('not that one');
   });
+  it('into another directory makes it when its parent exists, and not for a dry run', async () => {
+    const to = path.join(scene.directory, 'copies');
+    expect((await scene.run('restore', 'share/a', '--to', to, '--dry-run')).status).toBe(0);
+    expect(existsSync(to)).toBe(false);
+    expect((await scene.run('restore', 'share/a', '--to', 'copies')).status).toBe(0);
+    expect(statSync(to).mode & 0o777).toBe(0o755);
+    expect(asked.at(-1)?.payload).toMatchObject({ to });
+    expect((await scene.run('restore', 'share/a', '--to', to)).status).toBe(0);
+  });
+  it.each([
+    ['missing/deep', /^--to .*missing\/deep: can't be made: .*missing is no directory/u],
+    ['kuramori.yaml', /^--to .*kuramori\.yaml: is not a directory/u],
+    ['kuramori.yaml/below', /^--to .*can't be made/u],
+    ['data', /^--to .*lies in dataDir/u],
+    ['data/copies', /^--to .*lies in dataDir/u],
+    ['link-to-data/copies', /^--to .*lies in dataDir/u],
+  ])('into %s is refused without asking', async (to, text) => {
+    const link = path.join(scene.directory, 'link-to-data');
+    if (!existsSync(link)) symlinkSync(scene.dataDir, link);
+    const { status, stderr } = await scene.run('restore', 'share/a', '--to', to);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(text);
+    expect(asked).toEqual([]);
+    expect(existsSync(path.join(scene.dataDir, 'copies'))).toBe(false);
+  });
   it('of an incident asks the responder, who knows everyone who took part', async () => {
     const { status, stdout } = await scene.run('restore', '--incident', incident.id.slice(0, 8), '--dry-run', '--json');
     expect(status).toBe(0);
@@ -230,7 +259,31 @@ describe('versions and quarantine', () => {
       path: path.join(scene.share, 'a.docx'),
     });
     expect((await scene.run('versions', 'share/a.docx')).stdout).toMatch(/3\s.*2\.0 KiB\s+suspect\s+yes\s+openssl/u);
-    expect((await scene.run('versions', 'share/none')).status).toBe(1);
+    const none = await scene.run('versions', 'share/none');
+    expect(none.status).toBe(1);
+    expect(none.stdout).toMatch(/holds no version of .*share\/none\. Protected are: /u);
+    const asJson = await scene.run('versions', 'share/none', '--json');
+    expect([asJson.status, conforms('versions', asJson.stdout)]).toEqual([1, { path: path.join(scene.share, 'none'), versions: [] }]);
+  });
+  it('versions of what can have none says why', async () => {
+    const directory = await scene.run('versions', 'share');
+    expect(directory.status).toBe(1);
+    expect(directory.stdout).toMatch(/it is a directory.*kuramori restore PATH --dry-run/u);
+    const outside = await scene.run('versions', '/etc/hostname');
+    expect(outside.status).toBe(1);
+    expect(outside.stdout).toMatch(/\/etc\/hostname: it is not below protect\.roots \(.*share\)/u);
+  });
+  it('a name that is no UTF-8 reaches the vault as it is, also below a wrapper that has read it as text', async () => {
+    const { status, stdout } = await scene.startWrapped(`versions "$(printf 'share/nonutf-\\377\\376.txt')" --json`).ended;
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ path: path.join(scene.share, 'nonutf-\u{F00FF}\u{F00FE}.txt') });
+    // Two names that read alike are two names, and the replacement character may stand in a name.
+    const words = `restore "$(printf 'share/\\377')" "$(printf 'share/\\376')" --dry-run`;
+    expect((await scene.startWrapped(words).ended).status).toBe(0);
+    expect((asked.at(-1)?.payload as { paths: string[] }).paths).toEqual(['\u{F00FF}', '\u{F00FE}'].map((name) => path.join(scene.share, name)));
+    expect((await scene.startWrapped(`versions 'share/\u{FFFD}.txt'`).ended).status).toBe(0);
+    expect(asked.at(-1)?.payload).toEqual({ path: path.join(scene.share, '\u{FFFD}.txt') });
+    expect((await scene.run('versions', 'share/\u{FFFD}')).stdout).toMatch(/npx replaces them/u);
   });
   it('quarantine lists and releases', async () => {
     const { stdout } = await scene.run('quarantine', 'list');
@@ -273,6 +326,13 @@ describe('config', () => {
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ type: 'object', properties: { protect: {} } });
   });
+});
+
+it("--version prints the version of the package, and is restore's own behind it", async () => {
+  const { version: own } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+  expect(await idle.run('--version')).toEqual({ status: 0, stdout: `${own}\n`, stderr: '' });
+  expect((await scene.run('restore', 'share/a', '--version', '2')).status).toBe(0);
+  expect(asked.at(-1)?.payload).toMatchObject({ version: 2 });
 });
 
 describe('wrong usage', () => {

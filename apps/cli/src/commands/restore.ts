@@ -1,11 +1,14 @@
+import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { RestoreCommand, RestoreReport } from '@kuramori/contracts';
+import type { Settings } from '@kuramori/config';
+import { type RestoreCommand, type RestoreReport, safeText } from '@kuramori/contracts';
+import { fsPath } from '@kuramori/platform';
 import { CommandFailure, type ExitStatus, exitStatus } from '../exit';
-import { longCommandTimeoutMs, type Operator, withOperator } from '../operator/operator';
+import { CommandRefused, longCommandTimeoutMs, type Operator, withOperator } from '../operator/operator';
 import { restoreItemsText } from '../output/incident-text';
 import { formatCount } from '../output/format';
-import { exactArguments, vaultPath } from '../path-argument';
+import { exactLookup, lostBytesHint, realAsFarAs, vaultPath } from '../path-argument';
 import { type CommonOptions, type CommandContext, contextOf, print, printJson, withJson } from './context';
 import { parsePastTime } from './incidents';
 
@@ -26,16 +29,20 @@ export function addRestore(program: Command, done: (status: ExitStatus) => void)
     .argument('[path...]', 'files or directories')
     .option('--at <time>', 'as they were then: ISO 8601, or back from now such as -2h (default: the newest clean version)', parsePastTime)
     .option('--version <n>', "that version of one file, as 'kuramori versions' lists them", parseVersion)
-    .option('--to <directory>', 'restore into this directory instead of the original place')
+    .option('--to <directory>', 'restore into this directory instead of the original place; it is made when its parent exists')
     .option('--incident <id>', 'undo what the attacker of this incident did, and nothing else')
     .option('--dry-run', 'only say what would be done')
     .addHelpText('after', '\nExit status: 0 everything is as wanted, 1 something could not be restored or there is nothing to restore.')
     .action(async (given: string[], options: RestoreOptions) => {
       checkCombination(given, options);
       const context = contextOf(options);
-      const report = await withOperator(context.settings, (operator) =>
+      const { settings } = context;
+      const exact = exactLookup();
+      const paths = given.map((argument) => vaultPath(exact(argument), settings.protect.roots));
+      const to = options.to === undefined ? undefined : destinationOf(exact(options.to), settings);
+      const report = await withOperator(settings, (operator) =>
         options.incident === undefined
-          ? restorePaths(operator, given, options, context)
+          ? restorePaths(operator, paths, to, options)
           : (operator.ask(
               'responder',
               'undo',
@@ -64,24 +71,54 @@ function checkCombination(given: readonly string[], { incident, at, version, to 
   if (version !== undefined && given.length !== 1) refuse('--version goes with exactly one file');
 }
 
-async function restorePaths(
-  operator: Operator,
-  given: readonly string[],
-  { at, version, to, dryRun }: RestoreOptions,
-  { settings }: CommandContext,
-): Promise<RestoreReport> {
-  // Paths stand at the end of the command line or between options: looked up by their place, since only the kernel's copy holds every byte.
-  const shown = process.argv.slice(2);
-  const exact = exactArguments(shown);
-  const exactOf = (argument: string) => exact[shown.indexOf(argument)] ?? argument;
+async function restorePaths(operator: Operator, paths: readonly string[], to: string | undefined, options: RestoreOptions): Promise<RestoreReport> {
+  const { at, version, dryRun = false } = options;
+  if (to !== undefined && !dryRun) makeDestination(to);
   const command: RestoreCommand = {
-    paths: given.map((argument) => vaultPath(exactOf(argument), settings.protect.roots)),
+    paths: [...paths],
     ...(at === undefined ? {} : { atMs: at }),
     ...(version === undefined ? {} : { version }),
-    ...(to === undefined ? {} : { to: path.resolve(exactOf(to)) }),
-    dryRun: dryRun === true,
+    ...(to === undefined ? {} : { to }),
+    dryRun,
   };
-  return (await operator.ask('vault', 'restore', command, longCommandTimeoutMs)) as RestoreReport;
+  try {
+    return (await operator.ask('vault', 'restore', command, longCommandTimeoutMs)) as RestoreReport;
+  } catch (error) {
+    if (!(error instanceof CommandRefused) || error.code !== 'not-found') throw error;
+    throw new CommandRefused(error.code, `${error.message}${lostBytesHint(paths.join(' '))}`);
+  }
+}
+
+/** @throws CommandFailure: the vault would say it of each file, after a long plan */
+function destinationOf(given: string, { dataDir }: Settings): string {
+  const to = realAsFarAs(path.resolve(given));
+  const refuse = (why: string) => new CommandFailure(exitStatus.usage, `--to ${safeText(to)}: ${why}`);
+  if (to === dataDir || to.startsWith(`${dataDir}/`)) throw refuse(`lies in dataDir ${dataDir}, which is the vault's own. Name another directory`);
+  if (isDirectory(to) === false) throw refuse('is not a directory. Name one; it is made when its parent exists');
+  if (isDirectory(to) === undefined && isDirectory(path.dirname(to)) !== true)
+    throw refuse(`can't be made: ${safeText(path.dirname(to))} is no directory. Make that one first, or name another`);
+  return to;
+}
+
+/** Undefined: there is nothing. */
+function isDirectory(place: string): boolean | undefined {
+  try {
+    return statSync(fsPath(place), { throwIfNoEntry: false })?.isDirectory();
+  } catch {
+    return undefined;
+  }
+}
+
+function makeDestination(to: string): void {
+  try {
+    if (isDirectory(to) !== true) mkdirSync(fsPath(to), { mode: 0o755 });
+  } catch (error) {
+    throw new CommandFailure(
+      exitStatus.usage,
+      `--to ${safeText(to)} can't be made: ${error instanceof Error ? error.message : String(error)}. Name another directory.`,
+      { cause: error },
+    );
+  }
 }
 
 function printReport(report: RestoreReport, { words }: CommandContext): void {

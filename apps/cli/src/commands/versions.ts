@@ -1,10 +1,13 @@
+import { statSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { Settings } from '@kuramori/config';
 import { type VersionInfo, safeText } from '@kuramori/contracts';
+import { fsPath } from '@kuramori/platform';
 import { type ExitStatus, exitStatus } from '../exit';
-import { withOperator } from '../operator/operator';
+import { CommandRefused, type Operator, withOperator } from '../operator/operator';
 import { formatBytes, formatTime } from '../output/format';
 import { table } from '../output/table';
-import { exactArguments, vaultPath } from '../path-argument';
+import { exactLookup, lostBytesHint, vaultPath } from '../path-argument';
 import { type CommonOptions, contextOf, print, printJson, withJson } from './context';
 
 export function addVersions(program: Command, done: (status: ExitStatus) => void): void {
@@ -13,15 +16,14 @@ export function addVersions(program: Command, done: (status: ExitStatus) => void
     .argument('<path>', 'the file; it need not exist any more')
     .action(async (given: string, options: CommonOptions) => {
       const { settings, words } = contextOf(options);
-      const shown = process.argv.slice(2);
-      const path = vaultPath(exactArguments(shown)[shown.indexOf(given)] ?? given, settings.protect.roots);
-      const { versions = [] } = (await withOperator(settings, (operator) => operator.ask('vault', 'versions', { path }))) as {
-        versions?: VersionInfo[];
-      };
+      const path = vaultPath(exactLookup()(given), settings.protect.roots);
+      const versions = await withOperator(settings, (operator) => versionsOf(operator, path));
       if (options.json === true) printJson({ path, versions });
-      else if (versions.length === 0)
-        print(`The vault holds no version of ${safeText(path)}. Protected are: ${settings.protect.roots.map(safeText).join(', ')}`);
-      else {
+      if (versions.length === 0) {
+        const why = `The vault holds no version of ${safeText(path)}${whyNone(path, settings)}${lostBytesHint(path)}`;
+        if (options.json === true) process.stderr.write(`${why}\n`);
+        else print(why);
+      } else if (options.json !== true) {
         const rows = versions.map(({ version, at, sizeBytes, state, pinned, actor }) => [
           String(version),
           formatTime(at),
@@ -34,4 +36,29 @@ export function addVersions(program: Command, done: (status: ExitStatus) => void
       }
       done(versions.length === 0 ? exitStatus.failed : exitStatus.done);
     });
+}
+
+async function versionsOf(operator: Operator, path: string): Promise<VersionInfo[]> {
+  try {
+    const { versions = [] } = (await operator.ask('vault', 'versions', { path })) as { versions?: VersionInfo[] };
+    return versions;
+  } catch (error) {
+    if (error instanceof CommandRefused && error.code === 'not-found') return [];
+    throw error;
+  }
+}
+
+/** Said only when there is none: what is a directory now may have been a file, and what is no longer protected may have been. */
+function whyNone(path: string, { protect: { roots } }: Settings): string {
+  if (!roots.some((root) => path === root || path.startsWith(`${root}/`)))
+    return `: it is not below protect.roots (${roots.map(safeText).join(', ')}).`;
+  let isDirectory = false;
+  try {
+    isDirectory = statSync(fsPath(path)).isDirectory();
+  } catch {
+    // Gone, or never there.
+  }
+  return isDirectory
+    ? `: it is a directory. What of it would be restored says: kuramori restore PATH --dry-run --at TIME`
+    : `. Protected are: ${roots.map(safeText).join(', ')}.`;
 }
