@@ -393,6 +393,22 @@ describe('verdicts', () => {
     });
   });
 
+  it('takes files of types that nobody knows along with the rest of the attack, and finds nothing in them alone', () => {
+    const bytecode = { ...random(''), chiSquare: 1e6, randomShare: 0, entropy: 5 };
+    const pairs = (story: Story, from: number, to: number, extension: string, before: typeof docx) => {
+      for (let index = from; index < to; index += 1) {
+        const path = `${root}/${index}.${extension}`;
+        story.create(process(1000 + index * 2, '/usr/bin/openssl', [bash]), `${path}.enc`, salted());
+        story.remove(process(1001 + index * 2, '/usr/bin/rm', [bash]), path, before);
+      }
+      return story;
+    };
+    expect(run(pairs(new Story(), 0, 20, 'pyc', bytecode).tick(60_000)).attacks).toEqual([]);
+    const mixed = pairs(pairs(pairs(new Story(), 0, 2, 'pyc', bytecode), 2, 10, 'docx', docx), 10, 12, 'pyc', bytecode);
+    const named = new Set(run(mixed).attacks.flatMap(({ members }) => members.map(({ actor }) => actor.pid)));
+    expect([...named].sort()).toEqual(Array.from({ length: 24 }, (_, index) => 1000 + index));
+  });
+
   it('names whoever removes the originals, and why, however far the vault lies behind the watcher', () => {
     const story = new Story();
     for (let index = 0; index < 12; index += 1) {

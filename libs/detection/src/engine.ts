@@ -535,7 +535,7 @@ function nobody(id: string, root: string): KnownActor {
 }
 
 function kindOf(indicator: string, weight: number): FindingKind {
-  if (indicator === 'ciphertext-copy') return 'half';
+  if (indicator === 'ciphertext-copy' || weight === 0) return 'half';
   if (indicator === 'ransom-note') return 'note';
   return indicator === 'extension-churn' && weight < churnWeights.family ? 'name' : 'harm';
 }

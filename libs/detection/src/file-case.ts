@@ -5,7 +5,7 @@ import { contentIndicators } from './indicators';
 import { archiveAndDelete } from './indicators/archive-and-delete';
 import { extensionChurn } from './indicators/extension-churn';
 import { areOneAct, type Made } from './pairing';
-import { type Features, type Finding, isReadable, type Replacement } from './observation';
+import { baseName, type Features, type Finding, isReadable, type Replacement } from './observation';
 import type { Attributed, Group } from './scoreboard';
 
 /** What the vault saw of one write. */
@@ -132,8 +132,10 @@ function judgeRemoval(file: FileCase, removal: Removal, findings: Attributed[]):
     };
     const actors = [...new Set([...successor.actors, removal.actor])];
     const atMs = Math.max(successor.atMs, removal.atMs);
-    for (const indicator of contentIndicators)
-      attribute(findings, indicator.judge(replacement), actors, atMs, Math.min(successor.atMs, removal.atMs));
+    const judged = contentIndicators.map((indicator) => indicator.judge(replacement)).filter((finding) => finding !== undefined);
+    // Of a type that nobody knows, or unreadable before: no harm can be proven, but it goes with the harm that is.
+    for (const finding of judged.length > 0 ? judged : [exchanged(file.path, successor)])
+      attribute(findings, finding, actors, atMs, Math.min(successor.atMs, removal.atMs));
     if (before !== undefined && isReadable(before) && successor.content.structure !== 'encrypted') {
       attribute(findings, extensionChurn(file.path, successor.path, successor.content), successor.actors, successor.atMs, successor.atMs);
     }
@@ -147,6 +149,12 @@ function judgeRemoval(file: FileCase, removal: Removal, findings: Attributed[]):
       Math.min(container.atMs, removal.atMs),
     );
   }
+}
+
+function exchanged(path: string, { path: newPath, content }: Made): Finding | undefined {
+  if (content.structure !== 'encrypted' || !newPath.startsWith(`${path}.`)) return undefined;
+  const summary = `${baseName(path)} is gone and beside it stands ${baseName(newPath)}, which nobody can read`;
+  return { indicator: 'write-new-delete-old', kind: 'half', weight: 0, technique: 'T1486', summary };
 }
 
 function attribute(findings: Attributed[], finding: Finding | undefined, actors: readonly string[], atMs: number, sinceMs: number): void {

@@ -323,11 +323,9 @@ export class FileLedger {
   private pairLost(file: FileCase): void {
     const { removal } = file;
     if (removal === undefined) return;
-    const before = removal.before ?? file.before;
-    if (before !== undefined && !isReadable(before)) {
-      this.judge(file);
-      return;
-    }
+    const told = removal.before ?? file.before;
+    // What nobody could read has no size or content that would tell where it went: its name alone does.
+    const before = told === undefined || isReadable(told) ? told : undefined;
     const lost = { path: file.path, actor: removal.actor, job: removal.job, user: removal.user, atMs: removal.atMs, act: removal.act, before };
     const inItsPlace = removal.nameTaken ? this.made.get(file.path) : undefined;
     const found = inItsPlace !== undefined && inItsPlace.atMs <= removal.atMs ? inItsPlace : this.made.successorOf(lost);
