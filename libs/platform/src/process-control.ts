@@ -3,6 +3,15 @@ import type { ProcessRef } from '@kuramori/contracts';
 /** What identifies a process: pids are reused, the pair of pid and start time is not. */
 export type ProcessIdentity = Pick<ProcessRef, 'pid' | 'startTime'>;
 
+/**
+ * What the file that runs has to do with the path `exe`, by device and inode: anybody may mount a directory of his own over /usr/sbin in a mount namespace of his
+ * own, and then a path says nothing.
+ * `unproven`: nothing that is known for certain; it is called so somewhere.
+ * `in-place`: it is the file that stands at that path where the first process of the system lives.
+ * `root-only`: it is that file, or was until an update replaced it, belongs to root and nobody else may write to it.
+ */
+export type ExeFile = 'unproven' | 'in-place' | 'root-only';
+
 /** A live process as seen now. */
 export interface LiveProcess extends ProcessRef {
   readonly parentPid: number;
@@ -12,7 +21,8 @@ export interface LiveProcess extends ProcessRef {
   /** Real user id. */
   readonly uid: number;
   readonly commandLine: readonly string[];
-  /** A shell without script or `-c` that has a controlling terminal: a person types there, also while a foreground job of it runs. */
+  readonly exeFile: ExeFile;
+  /** By its name and arguments a shell that reads what is typed at its terminal, also while a foreground job of it runs. Worth what `exeFile` says of the name. */
   readonly interactiveShell: boolean;
   /** Process group that its terminal listens to just now; -1 without a terminal. */
   readonly foregroundGroupId: number;

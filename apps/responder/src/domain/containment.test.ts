@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { actorOf, testBootId8, verdictOf } from '../testing/verdicts';
 import { containmentTargets, identityKey } from './containment';
-import { protectedProgram } from './protected-programs';
+import { isInteractiveShell, protectedProgram } from './protected-programs';
 
 const own = [{ name: 'up', pid: 400, startTime: 4000 }];
 
@@ -150,6 +150,56 @@ describe('whom a verdict stops', () => {
     expect(plan(table, [110]).pids).toEqual([110]);
   });
 
+  it.each([
+    ['a file-serving daemon', { exe: '/usr/sbin/smbd' }],
+    ['the remote login service', { exe: '/usr/sbin/sshd' }],
+    ['a job scheduler', { exe: '/usr/sbin/cron' }],
+    ['a shell with a person before it', { exe: '/usr/bin/bash', commandLine: ['bash'], interactiveShell: true }],
+  ])("takes a program for %s only when the very file that runs is the system's", (_what, sketch) => {
+    const member = { pid: 110, parentPid: 102, sessionId: 102, ...sketch };
+    expect(protectedProgram(sketchProcess(member))).toBeDefined();
+    // A directory mounted over /usr/sbin, or a file that its owner may change.
+    for (const exeFile of ['unproven', 'in-place'] as const) expect(plan(tableOf({ ...member, exeFile }), [110]).pids).toEqual([110]);
+    expect(plan(tableOf({ ...member, exe: `/tmp/${sketch.exe.slice(sketch.exe.lastIndexOf('/') + 1)}` }), [110]).pids).toEqual([110]);
+  });
+
+  it('stops a program that calls itself bash with what it started, and does not take it for a shell', () => {
+    const table = tableOf(
+      { pid: 110, parentPid: 102, sessionId: 110, exe: '/srv/bash', exeFile: 'in-place', commandLine: ['bash'], interactiveShell: true },
+      { pid: 111, parentPid: 110, sessionId: 110, exe: '/usr/bin/openssl' },
+      { pid: 112, parentPid: 110, sessionId: 110, exe: '/usr/bin/openssl' },
+    );
+    const { pids, typedLoops, interrupt } = plan(table, [111, 112]);
+    expect([pids, typedLoops, interrupt.map(({ pid }) => pid)]).toEqual([[110, 111, 112], [], [110]]);
+  });
+
+  it('breaks off what writes files by itself in a shell at which a person logged in, also over sudo, and says that it is not contained', () => {
+    const table = tableOf(
+      { pid: 120, parentPid: 102, sessionId: 102, exe: '/usr/bin/sudo', commandLine: ['sudo', '-s'] },
+      { pid: 121, parentPid: 120, sessionId: 121, exe: '/usr/bin/bash', commandLine: ['/bin/bash'], interactiveShell: true },
+    );
+    for (const shell of [102, 121]) {
+      const { pids, typedLoops, uncontained } = plan(table, [shell]);
+      expect([pids, typedLoops.map((loop) => loop.shell.pid), uncontained.map(({ process }) => process.pid)]).toEqual([[], [shell], [shell]]);
+    }
+  });
+
+  it('stops a shell that writes files by itself where nobody logged in', () => {
+    const shell = { exe: '/usr/bin/bash', commandLine: ['bash'], interactiveShell: true };
+    const table = tableOf(
+      { pid: 110, parentPid: 102, sessionId: 110, exe: '/usr/bin/python3.11', commandLine: ['python3', 'pty.py'] },
+      { pid: 111, parentPid: 110, sessionId: 111, ...shell },
+      { pid: 112, parentPid: 111, sessionId: 111, exe: '/usr/bin/openssl' },
+      { pid: 113, parentPid: 111, sessionId: 111, exe: '/usr/bin/openssl' },
+      // Below a program that is only called so.
+      { pid: 114, exe: '/usr/sbin/sshd', exeFile: 'unproven' },
+      { pid: 115, parentPid: 114, sessionId: 115, ...shell },
+    );
+    const { pids, typedLoops, spare } = plan(table, [111, 112, 113]);
+    expect([pids, typedLoops, spare]).toEqual([[111, 112, 113], [], []]);
+    expect(plan(table, [115]).pids).toEqual([115]);
+  });
+
   it('leaves a process alone that has the pid but not the start time of a member', () => {
     const table = tableOf({ pid: 110, parentPid: 102, sessionId: 102, exe: '/usr/bin/vim' });
     const actor = { key: `process:${testBootId8}:110:999`, kind: 'process' as const, pid: 110, startTime: 999, ancestors: [] };
@@ -229,7 +279,9 @@ describe('whom a verdict stops', () => {
           for (const target of [...result.suspend, ...result.kill]) {
             expect(target.pid).not.toBe(1);
             expect(above.has(target.pid)).toBe(false);
-            expect(protectedProgram(target)).toBeUndefined();
+            // A shell with evidence of its own is stopped where nobody logged in.
+            const isGuiltyShell = isInteractiveShell(target) && actors.some(({ pid }) => pid === target.pid);
+            if (!isGuiltyShell) expect(protectedProgram(target)).toBeUndefined();
           }
           // And no member is lost: each is stopped, spared with a reason, or not running.
           const named = new Set([...result.suspend.map(identityKey), ...result.spare.map(({ process }) => identityKey(process))]);

@@ -1,7 +1,7 @@
 /** Whom to stop: a pure function from a verdict and the process table to the processes that are stopped, ended and spared. */
 import type { Actor, ProcessRef, Verdict } from '@kuramori/contracts';
 import type { LiveProcess, OwnProcess } from '@kuramori/platform';
-import { drivesItsSession, protectedProgram } from './protected-programs';
+import { drivesItsSession, isInteractiveShell, isLoginShell, protectedProgram } from './protected-programs';
 
 export interface SparedProcess {
   readonly process: ProcessRef;
@@ -16,8 +16,8 @@ export interface ContainmentPlan {
   /** Those of them that an interactive shell started: it is not stopped itself, but gives a typed loop up when a command of it is interrupted. */
   readonly interrupt: readonly LiveProcess[];
   /**
-   * Interactive shells that started several members one after the other, and what runs in the foreground there: a loop that is typed. Both get what Ctrl-C would
-   * give them; the shell stays.
+   * Interactive shells that started several members one after the other, login shells that did it themselves (`printf … > file`), and what runs in the
+   * foreground there: a loop that is typed. Both get what Ctrl-C would give them; the shell stays.
    */
   readonly typedLoops: readonly { readonly shell: LiveProcess; readonly foreground: readonly LiveProcess[] }[];
   readonly spare: readonly SparedProcess[];
@@ -119,6 +119,13 @@ class Table {
     if (reason !== undefined) return `on the whitelist: ${reason}`;
     return protectedProgram(process);
   }
+
+  /** The same for one with evidence of its own: a shell that wrote by itself is spared only where a person logged in, and what he typed can be broken off. */
+  protectionOfMember(process: LiveProcess): string | undefined {
+    const why = this.protection(process);
+    const isOnlyAShell = why !== undefined && why === protectedProgram(process) && isInteractiveShell(process);
+    return isOnlyAShell && !isLoginShell(process, this.ancestors(process.pid)) ? undefined : why;
+  }
 }
 
 /**
@@ -137,8 +144,12 @@ export function containmentTargets(
   const ended: Actor[] = [];
   const uncontained: SparedProcess[] = [];
   const members = new Map<string, LiveProcess>();
+  const typing = new Map<string, LiveProcess>();
   const chains: Chain[] = [];
-  const spare = (process: LiveProcess, why: string) => spared.set(identityKey(process), { process: refOf(process), why });
+  const spare = (process: LiveProcess, why: string) => {
+    // A member is stopped for what it did, whatever it is to others.
+    if (!members.has(identityKey(process))) spared.set(identityKey(process), { process: refOf(process), why });
+  };
 
   for (const { actor, actionable } of verdict.members) {
     if (!actionable || !isProcessActor(actor)) continue;
@@ -147,11 +158,12 @@ export function containmentTargets(
       continue;
     }
     const process = table.byIdentity.get(identityKey(actor));
-    const why = actor.own === true ? 'Kuramori itself' : process === undefined ? undefined : table.protection(process);
+    const why = actor.own === true ? 'Kuramori itself' : process === undefined ? undefined : table.protectionOfMember(process);
     if (why !== undefined) {
       const refused = { process: process === undefined ? refOfActor(actor) : refOf(process), why };
       spared.set(identityKey(actor), refused);
       uncontained.push(refused);
+      if (process !== undefined && isInteractiveShell(process)) typing.set(identityKey(process), process);
       continue; // what started a spared program is not an attacker for it
     }
     if (process === undefined) ended.push(actor);
@@ -163,13 +175,15 @@ export function containmentTargets(
   }
 
   const branches = countBranches(chains);
-  const climbed = climb(verdict, chains, branches, table, spare);
+  // Of a member it was decided above.
+  const protection = (process: LiveProcess) => (members.has(identityKey(process)) ? undefined : table.protection(process));
+  const climbed = climb(verdict, chains, branches, table, protection, spare);
   const attackers = new Map([...climbed, ...members]);
   const targets = new Map<string, LiveProcess>();
   const takeTree = (process: LiveProcess, depth: number) => {
     const key = identityKey(process);
     if (targets.has(key) || depth > maxChain) return;
-    const why = table.protection(process);
+    const why = protection(process);
     if (why !== undefined) {
       spare(process, why);
       return;
@@ -179,14 +193,18 @@ export function containmentTargets(
   };
   for (const process of attackers.values()) takeTree(process, 0);
 
+  const isSparedShell = (process: LiveProcess | undefined): process is LiveProcess =>
+    process !== undefined && isInteractiveShell(process) && !targets.has(identityKey(process));
+  for (const process of table.byPid.values()) {
+    const key = identityKey(process);
+    if ((branches.get(key)?.size ?? 0) >= 2 && isSparedShell(process)) typing.set(key, process);
+  }
   const roots = [...targets.values()].filter((process) => !targets.has(parentKey(process, table)));
   return {
     suspend: [...targets.values()],
     kill: [...targets.values()],
-    interrupt: [...targets.values()].filter((process) => table.byPid.get(process.parentPid)?.interactiveShell === true),
-    typedLoops: [...table.byPid.values()]
-      .filter((process) => process.interactiveShell && (branches.get(identityKey(process))?.size ?? 0) >= 2)
-      .map((shell) => ({ shell, foreground: table.foregroundOf(shell) })),
+    interrupt: [...targets.values()].filter((process) => isSparedShell(table.byPid.get(process.parentPid))),
+    typedLoops: [...typing.values()].map((shell) => ({ shell, foreground: table.foregroundOf(shell) })),
     spare: [...spared.values()],
     attackers: [...attackers.values()],
     roots,
@@ -201,6 +219,7 @@ function climb(
   chains: readonly Chain[],
   branches: ReadonlyMap<string, ReadonlySet<string>>,
   table: Table,
+  protection: (process: LiveProcess) => string | undefined,
   spare: (process: LiveProcess, why: string) => void,
 ): Map<string, LiveProcess> {
   const found: LiveProcess[] = [];
@@ -223,7 +242,7 @@ function climb(
         if (process.pid === process.sessionId) break;
         continue;
       }
-      const why = table.protection(process);
+      const why = protection(process);
       if (why !== undefined) {
         spare(process, why);
         break;

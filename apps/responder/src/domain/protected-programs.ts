@@ -1,11 +1,11 @@
 /** Programs that are never stopped because of what runs below them (rules.md 5; issue 2, item 8), and how they are recognised. */
 import type { LiveProcess } from '@kuramori/platform';
 
-/**
- * Directories that only root fills. A name on the list below protects only from here: `/tmp/smbd` is just a file that somebody called so.
- * An empty path (the executable could not be read) counts as protected: sparing wrongly is listed, stopping a file server is an outage.
- */
+/** Directories that only root fills. A name on the list below protects only from here: `/tmp/smbd` is just a file that somebody called so. */
 const systemDirectories = ['/usr/', '/bin/', '/sbin/', '/lib/', '/lib64/', '/opt/', '/snap/', '/nix/'];
+
+const remoteLogin = 'the remote login service';
+const loginOrTerminal = 'a login or terminal';
 
 const reasons: readonly { readonly why: string; readonly names: readonly string[] }[] = [
   {
@@ -29,12 +29,12 @@ const reasons: readonly { readonly why: string; readonly names: readonly string[
     ],
   },
   {
-    why: 'the remote login service',
+    why: remoteLogin,
     names: ['sshd', 'sshd-session', 'sshd-auth', 'dropbear', 'telnetd', 'in.telnetd', 'mosh-server', 'xrdp', 'xrdp-sesman'],
   },
   { why: 'a job scheduler', names: ['cron', 'crond', 'anacron', 'atd', 'fcron', 'bcron-sched', 'slurmd', 'slurmstepd'] },
   {
-    why: 'a login or terminal',
+    why: loginOrTerminal,
     names: [
       'login',
       'agetty',
@@ -127,8 +127,28 @@ const reasons: readonly { readonly why: string; readonly names: readonly string[
 ];
 const reasonByName = new Map(reasons.flatMap(({ why, names }) => names.map((name) => [name, why] as const)));
 
-export function inSystemDirectory(exe: string): boolean {
-  return exe === '' || systemDirectories.some((directory) => exe.startsWith(directory));
+/**
+ * Whether a program is what its path says: otherwise it may be called whatever its owner likes, also by a directory mounted over /usr/sbin in a mount namespace
+ * of his own. What can't be proven is treated like any program; one in a container can be put on the whitelist by its hash.
+ */
+function isSystemProgram({ exe, exeFile }: LiveProcess): boolean {
+  return exeFile === 'root-only' && systemDirectories.some((directory) => exe.startsWith(directory));
+}
+
+/** A shell at whose prompt a person may sit: not stopped for what was started from it; a loop typed there is broken off. */
+export function isInteractiveShell(process: LiveProcess): boolean {
+  return process.interactiveShell && isSystemProgram(process);
+}
+
+/** By these a person becomes somebody else at the same terminal. */
+const userSwitchers = new Set(['su', 'sudo', 'sudo-rs', 'doas', 'runuser']);
+
+/** Whether a person logged in to this shell: `ancestors` (nearest first) lead over shells and changes of user to a login or a terminal. */
+export function isLoginShell(shell: LiveProcess, ancestors: readonly LiveProcess[]): boolean {
+  if (!isInteractiveShell(shell)) return false;
+  const opener = ancestors.find((process) => !isInteractiveShell(process) && !(isSystemProgram(process) && userSwitchers.has(programName(process))));
+  const why = opener === undefined ? undefined : protectedProgram(opener);
+  return why === remoteLogin || why === loginOrTerminal;
 }
 
 export function programName(process: Pick<LiveProcess, 'exe' | 'comm'>): string {
@@ -137,8 +157,8 @@ export function programName(process: Pick<LiveProcess, 'exe' | 'comm'>): string 
 
 /** Why this program is never stopped, or undefined. php-fpm8.2, postgres-16 and their like are known without the version. */
 export function protectedProgram(process: LiveProcess): string | undefined {
+  if (!isSystemProgram(process)) return undefined;
   if (process.interactiveShell) return 'an interactive shell: a person works there';
-  if (!inSystemDirectory(process.exe)) return undefined;
   const name = programName(process);
   if (name === 'rsync' && process.commandLine.includes('--daemon')) return reasonByName.get('rsyncd');
   if (name === 'busybox' && process.commandLine[0]?.endsWith('init') === true) return reasonByName.get('init');
@@ -155,8 +175,9 @@ export function isInterpreter(process: Pick<LiveProcess, 'exe' | 'comm'>): boole
 
 /** A leader of a session that is a job of its own (`sh -c …`, a script, xargs), not a login or a daemon. */
 export function drivesItsSession(process: LiveProcess): boolean {
-  if (process.interactiveShell) return false;
-  if (!inSystemDirectory(process.exe)) return true; // a program that the attacker brought along
+  if (isInteractiveShell(process)) return false;
+  // A program that the attacker brought along; of one that could not be read nobody knows that.
+  if (process.exe !== '' && !isSystemProgram(process)) return true;
   if (drivers.has(programName(process))) return true;
   return isInterpreter(process) && process.commandLine.length > 1;
 }

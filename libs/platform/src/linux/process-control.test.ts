@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LinuxPackageRegistry, listedNames } from './package-registry';
+import type { LiveProcess } from '../process-control';
 import { LinuxProcessControl } from './process-control';
-import { parseCommandLine, parseStat, readProcess, readsFromTerminal, readStat } from './process-table-reader';
+import { parseCommandLine, parseStat, readAllProcesses, readProcess, readsFromTerminal, readStat } from './process-table-reader';
 
 /** A busy machine may take its time for a process; what is waited for is the condition. */
 const soon = { timeout: 20_000 };
@@ -114,6 +115,77 @@ describe.skipIf(process.platform !== 'linux')('process control on Linux', () => 
   });
 });
 
+/** Runs a command with a terminal of its own, and gives what runs there as soon as it is that. */
+async function onTerminal(command: string, matches: (process: LiveProcess) => boolean) {
+  const child = spawn('script', ['-qfc', command, '/dev/null'], { stdio: ['pipe', 'ignore', 'ignore'] });
+  started.push(child);
+  let found: LiveProcess | undefined;
+  await expect
+    .poll(async () => {
+      found = readAllProcesses().find((process) => process.parentPid === child.pid && matches(process));
+      return found !== undefined;
+    }, soon)
+    .toBe(true);
+  if (found === undefined) throw new Error('it was found and is not there');
+  return { shell: found, type: (line: string) => child.stdin.write(`${line}\n`) };
+}
+
+describe.skipIf(process.platform !== 'linux')('who sits at a terminal', () => {
+  it('a person, where bash reads what is typed; nobody any more, once it ignores Ctrl-C', async () => {
+    const { shell, type } = await onTerminal('exec bash --norc -i', ({ commandLine }) => commandLine.includes('--norc'));
+    await expect.poll(() => readProcess(shell.pid)?.interactiveShell, soon).toBe(true);
+    type("trap '' INT");
+    await expect.poll(() => readProcess(shell.pid)?.interactiveShell, soon).toBe(false);
+  });
+  it('nobody, where bash reads a file', async () => {
+    const attack = path.join(temporaryDirectory(), 'attack.sh');
+    writeFileSync(attack, 'while :; do sleep 1; done\n');
+    const { shell } = await onTerminal(`exec bash --norc -i < ${attack}`, ({ commandLine }) => commandLine.includes('--norc'));
+    expect(shell.interactiveShell).toBe(false);
+  });
+});
+
+/** Root in a user namespace and a mount namespace of its own, as anybody may be, who mounts a directory of his own over that of a system program. */
+function startBehindMount(directory: string, program: string) {
+  const script = `chmod 755 ${directory} && mount --bind ${directory} ${path.dirname(program)} && exec ${program} 300`;
+  return start('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'unshare', '-Urm', '/bin/sh', '-c', script).process;
+}
+
+describe.skipIf(process.platform !== 'linux' || process.getuid?.() !== 0)('what the file of a program is', () => {
+  const sleep = realpathSync('/usr/bin/sleep');
+
+  it("root's alone, when it is the very file that stands there", () => {
+    const { process: sleeper } = start('sleep', '300');
+    expect(readProcess(sleeper.pid)).toMatchObject({ exe: sleep, exeFile: 'root-only' });
+  });
+  it('in its place, when somebody else may write to it', async () => {
+    const tool = path.join(realpathSync(temporaryDirectory()), 'bash');
+    copyFileSync(sleep, tool);
+    chownSync(tool, 65_534, 65_534);
+    const { process: running } = start(tool, '300');
+    await expect.poll(() => readProcess(running.pid)).toMatchObject({ exe: tool, exeFile: 'in-place' });
+  });
+  it('unproven, when it stands at that path in a mount namespace of its own only', async () => {
+    const directory = realpathSync(temporaryDirectory());
+    copyFileSync(sleep, path.join(directory, 'smbd'));
+    for (const file of ['.', 'smbd']) chownSync(path.join(directory, file), 65_534, 65_534);
+    const running = startBehindMount(directory, '/usr/sbin/smbd');
+    await expect.poll(() => readProcess(running.pid), soon).toMatchObject({ exe: '/usr/sbin/smbd', exeFile: 'unproven', uid: 65_534 });
+  });
+  it("still root's, when an update has put another file in its place; unproven, when it was only deleted", async () => {
+    const tool = path.join(realpathSync(temporaryDirectory()), 'tool');
+    copyFileSync(sleep, tool);
+    chmodSync(tool, 0o755);
+    const { process: running } = start(tool, '300');
+    await expect.poll(() => readProcess(running.pid)?.exeFile).toBe('root-only');
+    rmSync(tool);
+    expect(readProcess(running.pid)).toMatchObject({ exe: tool, exeFile: 'unproven' });
+    copyFileSync(sleep, tool);
+    chmodSync(tool, 0o755);
+    expect(readProcess(running.pid)).toMatchObject({ exe: tool, exeFile: 'root-only' });
+  });
+});
+
 describe('reading /proc', () => {
   it('finds the fields behind a name with spaces and brackets', () => {
     const stat = parseStat('77 (a) (b c) S 5 6 7 34816 8 4194304 0 0 0 0 0 0 0 0 20 0 3 0 9876 0 0');
@@ -138,7 +210,13 @@ describe('reading /proc', () => {
   it.each<[string[], boolean]>([
     [['-bash'], true],
     [['bash', '-l', '-i'], true],
-    [['bash', '--rcfile', 'x', '-O', 'extglob'], true],
+    [['bash', '-O', 'extglob', '-i'], true],
+    [['bash', '-i', '-s', 'one'], true],
+    [['bash', '-'], true],
+    [['bash', '-i', '/tmp/attack.sh'], false],
+    [['bash', '-i', '--', '-attack.sh'], false],
+    [['bash', '--rcfile', '/tmp/attack.sh', '-i'], false],
+    [['bash', '-lo', 'vi', 'attack.sh'], false],
     [['bash', '-c', 'for f in *; do :; done'], false],
     [['bash', '-xc', 'true'], false],
     [['bash', '/tmp/attack.sh'], false],

@@ -1,8 +1,8 @@
 /** Reads /proc as it is now. Pure parsing apart from the reads themselves, so that recorded tables can be used in tests. */
-import { closeSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { type BigIntStats, closeSync, openSync, readdirSync, readlinkSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { pathFromBytes } from '../path-text';
-import type { LiveProcess } from '../process-control';
+import { fsPath, pathFromBytes } from '../path-text';
+import type { ExeFile, LiveProcess } from '../process-control';
 
 export interface ProcessStat {
   readonly comm: string;
@@ -45,21 +45,41 @@ export function parseStat(text: string): ProcessStat | undefined {
 
 const shells = new Set(['sh', 'bash', 'dash', 'zsh', 'ksh', 'mksh', 'fish', 'ash', 'tcsh', 'csh', 'busybox']);
 
-/** A shell that neither got a script nor `-c` reads what a person types, when it has a terminal. */
+/** Options of shells that name what is run before anything is typed. */
+const scriptOptions = new Set(['--rcfile', '--init-file', '--init-command', '--command']);
+
+/** A shell that got neither a script nor `-c`, and has a terminal. `-i` alone is no sign of a person: `bash -i attack.sh` runs the script. */
 export function readsFromTerminal(exe: string, commandLine: readonly string[], terminal: number): boolean {
   const name = path.posix.basename(exe);
   if (terminal === 0 || !shells.has(name)) return false;
   const operands =
     name === 'busybox' && !shells.has(path.posix.basename(commandLine[0] ?? '').replace(/^-/u, '')) ? commandLine.slice(2) : commandLine.slice(1);
   let takesValue = false;
-  for (const argument of operands) {
+  for (const [at, argument] of operands.entries()) {
     if (takesValue) takesValue = false;
-    else if (argument === '-i') return true;
-    else if (/^-[a-zA-Z]*c[a-zA-Z]*$/u.test(argument)) return false;
-    else if (/^[-+][oO]$/u.test(argument) || argument === '--rcfile' || argument === '--init-file') takesValue = true;
+    else if (argument === '-' || argument === '--') return at === operands.length - 1;
+    else if (/^-[a-zA-Z]*c[a-zA-Z]*$/u.test(argument) || scriptOptions.has(argument.replace(/=.*$/u, ''))) return false;
+    // What follows are a person's $1, $2 …
+    else if (/^-[a-zA-Z]*s[a-zA-Z]*$/u.test(argument)) return true;
+    else if (/^[-+][a-zA-Z]*[oO]$/u.test(argument)) takesValue = true;
     else if (!/^[-+]/u.test(argument)) return false;
   }
   return true;
+}
+
+/** `bash -i < attack.sh` has a terminal and reads elsewhere. /dev/tty is every process's own terminal. */
+function readsItsTerminal(pid: number, terminal: number): boolean {
+  const input = statOf(`/proc/${pid}/fd/0`);
+  return input !== undefined && input.isCharacterDevice() && [BigInt(terminal), devTty].includes(input.rdev);
+}
+
+const devTty = 0x500n; // 5:0, Documentation/admin-guide/devices.txt
+const interruptMask = 1n << 1n; // SIGINT is signal 2
+
+/** A shell at whose prompt a person sits handles the interrupt; one that ignores it could never be broken off. */
+function ignoresInterrupt(status: string): boolean {
+  const mask = /^SigIgn:\s*([0-9a-f]+)$/mu.exec(status)?.[1] ?? '0';
+  return (BigInt(`0x${mask}`) & interruptMask) !== 0n;
 }
 
 /** More than any of these files has, except for command lines whose rest names nothing more about the program. */
@@ -94,6 +114,32 @@ function linkTarget(file: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Undefined where there is nothing, or nothing that may be looked at. */
+function statOf(file: string | Buffer): BigIntStats | undefined {
+  try {
+    return statSync(file, { bigint: true });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Names are true where the first process lives, also for a service that was put into a mount namespace of its own (a container, ProtectSystem=). */
+const systemRoot = statOf('/proc/1/root/') === undefined ? '' : '/proc/1/root';
+
+/** stat of /proc/PID/exe reaches the very inode that runs, in whatever mount namespace it was started. */
+function exeFileOf(pid: number, exe: string): ExeFile {
+  const running = statOf(`/proc/${pid}/exe`);
+  const standing = exe === '' ? undefined : statOf(fsPath(`${systemRoot}${exe}`));
+  if (running === undefined || standing?.dev !== running.dev) return 'unproven';
+  if (running.ino === standing.ino) return isRootsAlone(running) ? 'root-only' : 'in-place';
+  // An update takes the last name from a root's file and puts another one in its place: nobody else can do that in a directory of root's.
+  return running.nlink === 0n && isRootsAlone(running) && isRootsAlone(standing) ? 'root-only' : 'unproven';
+}
+
+function isRootsAlone({ uid, mode }: BigIntStats): boolean {
+  return uid === 0n && (mode & 0o022n) === 0n;
 }
 
 /** Start time and state alone: the check before every signal. Undefined when there is no such process. */
@@ -169,7 +215,8 @@ export function readProcess(pid: number): LiveProcess | undefined {
       groupId: stat.groupId,
       uid: userIdOf(status),
       commandLine,
-      interactiveShell: readsFromTerminal(exe, commandLine, stat.terminal),
+      exeFile: exeFileOf(pid, exe),
+      interactiveShell: readsFromTerminal(exe, commandLine, stat.terminal) && !ignoresInterrupt(status) && readsItsTerminal(pid, stat.terminal),
       foregroundGroupId: stat.foregroundGroupId,
       state: stat.state,
       ...(cwd === undefined ? {} : { cwd }),

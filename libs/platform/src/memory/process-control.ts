@@ -3,7 +3,7 @@ import type { LiveProcess, PackageRegistry, ProcessControl, ProcessIdentity, Sig
 /** What a test says about a process; the rest is filled in. */
 export type ProcessSketch = Pick<LiveProcess, 'pid'> & Partial<LiveProcess>;
 
-/** A process as it stands in a table, from a sketch: start time = pid × 10, child of pid 1, in a session of its own. */
+/** A process as it stands in a table, from a sketch: start time = pid × 10, child of pid 1, in a session of its own, and its name is true. */
 export function sketchProcess(sketch: ProcessSketch): LiveProcess {
   return {
     startTime: sketch.pid * 10,
@@ -14,6 +14,7 @@ export function sketchProcess(sketch: ProcessSketch): LiveProcess {
     groupId: sketch.pid,
     uid: 1000,
     commandLine: [sketch.exe ?? '/usr/bin/true'],
+    exeFile: 'root-only',
     interactiveShell: false,
     foregroundGroupId: -1,
     state: 'S',
