@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createHash } from 'node:crypto';
@@ -66,6 +66,13 @@ function run(command: string, args: readonly string[], options: { detached?: boo
   const process = readProcess(child.pid ?? 0);
   if (process === undefined) throw new Error(`${command} did not start`);
   return process;
+}
+
+/** A command at a terminal of its own, given by script(1); the function types a line there. */
+function atTerminal(command: string): (line: string) => void {
+  const session = spawn('script', ['-qfc', command, '/dev/null'], { stdio: ['pipe', 'ignore', 'ignore'], cwd: directory, detached: true });
+  started.push(session);
+  return (line) => session.stdin.write(`${line}\n`);
 }
 
 function counter(file: string): number {
@@ -136,10 +143,8 @@ describe.skipIf(process.platform !== 'linux')('an attack is stopped, undone and 
 
   it('breaks a loop that was typed into an interactive shell, and leaves the shell to its user', async () => {
     const responder = await start();
-    // `script` gives bash a terminal; what is written to it is typed there.
-    const session = spawn('script', ['-qfc', 'bash --norc -i', '/dev/null'], { stdio: ['pipe', 'ignore', 'ignore'], cwd: directory, detached: true });
-    started.push(session);
-    session.stdin.write('for i in $(seq 1000); do sleep 0.2; echo x >> work; done\n');
+    const type = atTerminal('bash --norc -i');
+    type('for i in $(seq 1000); do sleep 0.2; echo x >> work; done');
     const shell = await findOne(({ interactiveShell, cwd }) => interactiveShell && cwd === directory);
     const first = await findOne(({ parentPid }) => parentPid === shell.pid);
     const members = await actorsOf(control, first.pid);
@@ -148,10 +153,33 @@ describe.skipIf(process.platform !== 'linux')('an attack is stopped, undone and 
     members.push(...(await actorsOf(control, second.pid)));
     await responder.onVerdict(verdictOf({ actors: members }));
     expect(control.isAlive(shell)).toBe(true);
-    session.stdin.write('echo typed > after\n');
+    type('echo typed > after');
     await expect.poll(() => existsSync(path.join(directory, 'after')), waitMs).toBe(true);
     expect(await childrenOf(shell)).toEqual([]);
     expect(counter(path.join(directory, 'work'))).toBeLessThan(200);
+  });
+
+  it.each([
+    ['runs a script with bash -i', 'exec bash -i evil.sh'],
+    ['is another program called bash', 'PATH=$PWD/own:$PATH; exec bash'],
+  ])('ends an attacker at a terminal that %s', async (_how, command) => {
+    const responder = await start();
+    writeFileSync(path.join(directory, 'evil.sh'), 'while :; do echo x >> work; sleep 0.01; done\n');
+    mkdirSync(path.join(directory, 'own'));
+    copyFileSync(realpathSync('/usr/bin/python3'), path.join(directory, 'own', 'bash'));
+    chmodSync(path.join(directory, 'own', 'bash'), 0o755);
+    atTerminal(command);
+    const attacker = await findOne(({ exe, cwd, commandLine }) => cwd === directory && exe.endsWith('/bash') && !commandLine.includes('-c'));
+    await responder.onVerdict(verdictOf({ actors: await actorsOf(control, attacker.pid) }));
+    expect(control.isAlive(attacker)).toBe(false);
+  });
+
+  it('ends a shell at a terminal that wrote by itself and where nobody logged in', async () => {
+    const responder = await start();
+    atTerminal('exec bash --norc -i')('while :; do echo x >> work; done');
+    const shell = await findOne(({ interactiveShell, cwd }) => interactiveShell && cwd === directory);
+    await responder.onVerdict(verdictOf({ actors: await actorsOf(control, shell.pid) }));
+    expect(control.isAlive(shell)).toBe(false);
   });
 
   it('has stopped the attacker before the database is touched', async () => {
@@ -204,11 +232,18 @@ describe.skipIf(process.platform !== 'linux')('an attack is stopped, undone and 
     expect(left.map(({ detail }) => detail).join()).toContain('bash left in place');
   });
 
-  it('names a program that was there before protection began', async () => {
+  it.each<[string, (program: string) => void]>([
+    ['as it is', () => undefined],
+    ['with other rights since', (program) => chmodSync(program, 0o711)],
+    ['that a backup has linked since', (program) => linkSync(program, `${program}.backup`)],
+    ['that was updated in place since', (program) => writeFileSync(program, readFileSync('/usr/bin/sleep'))],
+  ])('names a program that was there before protection began, %s', async (_how, change) => {
     const program = path.join(directory, 'old-tool');
     copyFileSync('/usr/bin/sleep', program);
     await delay(10);
     const responder = await start();
+    await delay(10);
+    change(program);
     const process = run(program, ['300']);
     await responder.onVerdict(verdictOf({ actors: await actorsOf(control, process.pid) }));
     await expect.poll(() => neighbours.events(), waitMs).toContain('restored');
@@ -279,6 +314,40 @@ describe.skipIf(process.platform !== 'linux')('what must not be done is not done
     expect(neighbours.latest()).toMatchObject({ state: 'closed', severity: 'low', actions: [{ name: 'contain', status: 'skipped' }] });
     await responder.onVerdict(verdictOf({ attack: 'evil', actors: await actorsOf(control, impostor.pid) }));
     expect(control.isAlive(impostor)).toBe(false);
+  });
+
+  it('a whitelisted path protects the file that stands there, not one that was mounted over it in a namespace of its own', async () => {
+    const [good, own] = ['good', 'own'].map((name) => path.join(directory, name));
+    if (good === undefined || own === undefined) throw new Error('two directories');
+    for (const place of [good, own]) {
+      mkdirSync(place);
+      copyFileSync('/usr/bin/sleep', path.join(place, 'backup'));
+    }
+    const program = path.join(good, 'backup');
+    const responder = await start({ response: { whitelist: [{ path: program, reason: 'nightly backup' }] } });
+    const impostor = run('unshare', ['-m', 'sh', '-c', `mount --bind ${own} ${good} && exec ${program} 300`]);
+    await expect.poll(() => readProcess(impostor.pid)?.exe, waitMs).toBe(program);
+    const backup = run(program, ['300']);
+    await responder.onVerdict(verdictOf({ attack: 'backup', actors: await actorsOf(control, backup.pid) }));
+    expect(control.isAlive(backup)).toBe(true);
+    await responder.onVerdict(verdictOf({ attack: 'evil', actors: await actorsOf(control, impostor.pid) }));
+    expect(control.isAlive(impostor)).toBe(false);
+  });
+
+  it('of a whitelisted program that has ended, the path is believed when it was run by root', async () => {
+    const responder = await start({ response: { whitelist: [{ path: '/usr/bin/gpg', reason: 'nightly encryption' }] } });
+    const ended = (uid: number) => ({
+      key: `process:${control.bootId8}:4000000:${uid}`,
+      kind: 'process' as const,
+      pid: 4_000_000,
+      startTime: uid,
+      uid,
+      exe: '/usr/bin/gpg',
+    });
+    await responder.onVerdict(verdictOf({ attack: 'root', actors: [ended(0)] }));
+    await responder.onVerdict(verdictOf({ attack: 'nobody', actors: [ended(65_534)] }));
+    await expect.poll(() => neighbours.asked('vault.undo').length, waitMs).toBe(1);
+    expect(neighbours.asked('vault.undo')).toMatchObject([{ actors: [ended(65_534).key] }]);
   });
 
   it('an unknown actor: nobody is stopped, files come back when it has been quiet, and again when it goes on', async () => {

@@ -1,10 +1,11 @@
+import type { BigIntStats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import type { ActionStatus } from '@kuramori/contracts';
 import { fsPath, type PackageRegistry, pathFromBytes } from '@kuramori/platform';
 import type { ProgramCandidate } from '../domain/programs';
+import { sha256Of, withProgram } from './program-file';
 import type { Services } from './services';
-import { sha256Of } from './whitelist';
 
 export interface ProgramOutcome {
   readonly status: ActionStatus;
@@ -44,17 +45,30 @@ export class ProgramQuarantine {
     if (!stats.isFile()) return named('it is not a regular file');
     if (candidate.role === 'interpreter') return named('an interpreter runs what others write');
     if (this.rules.ownPaths.some((own) => file === own || file.startsWith(`${own}${path.sep}`))) return named('it belongs to Kuramori');
-    const sha256 = await sha256Of(fsPath(file));
-    if (sha256 === undefined) return named('it could not be read');
+    const program = await withProgram(fsPath(file), 'refused', async (handle, opened) => ({
+      sha256: await sha256Of(handle, opened),
+      appearedMs: appearedMs(opened),
+    }));
+    if (program === undefined) return named('it could not be read');
+    const { sha256 } = program;
     const owner = await this.packages.ownerOf(file);
     if (owner !== undefined) return named(`it belongs to the package ${owner}`, sha256);
-    // Changing a file's content, name or rights moves its ctime, and no program can set that back.
-    if (stats.ctimeMs < this.rules.protectionBeganMs)
+    if (program.appearedMs < this.rules.protectionBeganMs)
       return named('it was there before protection began; remove it by hand if nobody needs it', sha256);
     if (!this.rules.allowed) return named('response.quarantine is off', sha256);
     await this.services.quarantineFile({ path: file, incidentId, sha256 });
     return { status: 'done', detail: `${file} moved to quarantine (sha256 ${sha256})`, sha256 };
   }
+}
+
+/**
+ * When the file came to be where it is. Its birth: nobody can set that back (there is no call for it), and neither chmod, nor a backup's hard link, nor a new
+ * version written into it moves it. What follows: an old unpackaged program that the attacker wrote his own into is named, not taken; so is one that was renamed
+ * here from the same filesystem. Filesystems without births leave the change time, which moves with all of these: there an old tool may be taken, and comes back
+ * with `kuramori quarantine release`.
+ */
+function appearedMs({ birthtimeMs, ctimeMs }: BigIntStats): number {
+  return Number(birthtimeMs > 0n ? birthtimeMs : ctimeMs);
 }
 
 /** The runtime that executes this service and the directory its code was loaded from. */

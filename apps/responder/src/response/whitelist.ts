@@ -1,28 +1,18 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import type { Settings } from '@kuramori/config';
 import type { Actor } from '@kuramori/contracts';
 import { fsPath, type LiveProcess } from '@kuramori/platform';
 import { identityKey } from '../domain/containment';
+import { sha256Of, withProgram } from './program-file';
 
 type Entry = Settings['response']['whitelist'][number];
 
 /** Hashes kept by identity of the file; 256 programs are far more than a whitelist names. */
 const maxCachedHashes = 256;
 
-/** SHA-256 of a file in hex, streamed; undefined when it can't be read. */
-export async function sha256Of(file: string | Buffer): Promise<string | undefined> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-    return hash.digest('hex');
-  } catch {
-    return undefined;
-  }
-}
-
-/** Programs that are judged but never acted on. A name alone is no proof: where a hash is given, the program that runs must have it. */
+/**
+ * Programs that are judged but never acted on. A path alone is no proof, as everybody may mount directories over others in a mount namespace of his own: the file
+ * that runs must be the one that stands there, or have the hash that is given.
+ */
 export class Whitelist {
   private readonly hashes = new Map<string, string>();
 
@@ -31,40 +21,39 @@ export class Whitelist {
   /** Reasons by process key (`pid:startTime`) of the processes whose program is listed. Only programs with a listed path are read. */
   async ofProcesses(processes: readonly LiveProcess[]): Promise<Map<string, string>> {
     const listed = new Map<string, string>();
-    if (this.entries.length === 0) return listed;
     for (const process of processes) {
-      // Read what runs, not what now lies at the path.
-      const reason = await this.match(process.exe, `/proc/${process.pid}/exe`);
-      if (reason !== undefined) listed.set(identityKey(process), reason);
+      for (const { path, sha256, reason } of this.entries) {
+        if (path !== process.exe) continue;
+        // Read what runs, not what now lies at the path.
+        const isIt =
+          sha256 === undefined ? process.exeFile !== 'unproven' : sha256.toLowerCase() === (await this.hash(`/proc/${process.pid}/exe`, 'followed'));
+        if (isIt) listed.set(identityKey(process), reason);
+      }
     }
     return listed;
   }
 
-  /** The reason when the program of an actor that has ended is listed. */
-  async ofEndedActor(actor: Actor): Promise<string | undefined> {
-    return actor.exe === undefined ? undefined : this.match(actor.exe, fsPath(actor.exe));
-  }
-
-  private async match(exe: string, file: string | Buffer): Promise<string | undefined> {
-    for (const entry of this.entries) {
-      if (entry.path !== exe) continue;
-      if (entry.sha256 === undefined || entry.sha256.toLowerCase() === (await this.hash(file))) return entry.reason;
+  /**
+   * The reason when the program of an actor that has ended is listed. Of its file nothing is known but the path that it saw; root alone is believed, who needs no
+   * mount namespace to deceive anybody.
+   */
+  async ofEndedActor({ exe, uid }: Actor): Promise<string | undefined> {
+    if (exe === undefined || uid !== 0) return undefined;
+    for (const { path, sha256, reason } of this.entries) {
+      if (path === exe && (sha256 === undefined || sha256.toLowerCase() === (await this.hash(fsPath(exe), 'refused')))) return reason;
     }
     return undefined;
   }
 
-  private async hash(file: string | Buffer): Promise<string | undefined> {
-    const stats = await stat(file, { bigint: true }).catch(() => undefined);
-    if (stats === undefined) return undefined;
-    // ctime is not in the user's hands, so a changed program can't keep its key.
-    const key = `${stats.dev}:${stats.ino}:${stats.size}:${stats.ctimeNs}`;
-    const known = this.hashes.get(key);
-    if (known !== undefined) return known;
-    const hash = await sha256Of(file);
-    if (hash !== undefined) {
+  /** Key and bytes come from one open file: a process that becomes another program meanwhile must not lend its hash to the first. */
+  private async hash(file: string | Buffer, links: 'refused' | 'followed'): Promise<string | undefined> {
+    return withProgram(file, links, async (handle, stats) => {
+      // ctime is not in the user's hands, so a changed program can't keep its key.
+      const key = `${stats.dev}:${stats.ino}:${stats.size}:${stats.ctimeNs}`;
+      const hash = this.hashes.get(key) ?? (await sha256Of(handle, stats));
       if (this.hashes.size >= maxCachedHashes) this.hashes.clear();
       this.hashes.set(key, hash);
-    }
-    return hash;
+      return hash;
+    });
   }
 }
