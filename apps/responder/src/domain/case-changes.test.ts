@@ -18,6 +18,7 @@ import {
 } from './case-changes';
 import type { IncidentCase } from './incident-case';
 import { defaultStepTimes, nextStep } from './next-step';
+import { leftByUndo } from './undo-of-case';
 
 const unknown = { key: 'unknown', kind: 'unknown' as const };
 const fresh = (): IncidentCase => {
@@ -120,6 +121,29 @@ describe('what a case remembers', () => {
     expect(current.incident.evidence.length).toBeLessThanOrEqual(500);
     expect(current.verdictIds.length).toBeLessThanOrEqual(500);
     expect(current.actors).toHaveLength(200);
+  });
+  it('counts the actors for which there is no room, in one line, and every undo says so', () => {
+    const named = (from: number, count: number) => {
+      const actors = Array.from({ length: count }, (_, at) => ({ key: `process:00000000:${from + at}:1`, kind: 'process' as const }));
+      return verdictOf({ actors, atMs: Date.UTC(2026, 0, 1) });
+    };
+    let current = addVerdict(fresh(), named(0, 1), 1);
+    const add = (from: number, count: number) => {
+      const verdict = named(from, count);
+      current = addActors(current, verdict.members, [], verdict);
+    };
+    for (let from = 0; from < 15_000; from += 250) add(from, 250);
+    expect(leftByUndo(current)).toBeUndefined();
+    add(0, 100); // named again
+    expect(current.actorsNotListed).toBeUndefined();
+    add(14_990, 40);
+    add(20_000, 7);
+    expect(current.actors).toHaveLength(15_000);
+    const lines = current.incident.actions.filter(({ name }) => name === 'list-actors');
+    expect(lines).toMatchObject([
+      { status: 'failed', detail: expect.stringMatching(/^37 more processes were not listed .* --at 2025-12-31T/u) as unknown },
+    ]);
+    expect(leftByUndo(current)).toBe(lines[0]?.detail);
   });
   it('never counts a file twice over several rounds of undo', () => {
     fc.assert(

@@ -21,6 +21,7 @@ import { severities } from '@kuramori/contracts';
 import type { ContainmentPlan } from './containment';
 import { caseFormat, type Containment, type IncidentCase } from './incident-case';
 import { programCandidates } from './programs';
+import { leftByUndo } from './undo-of-case';
 
 /** Bounds of what one incident holds; the contract's own limits where it names some. */
 const maxEvidence = 500;
@@ -138,7 +139,7 @@ export function verdictHandled(before: IncidentCase, verdictId: string): Inciden
   return before.verdictIds.includes(verdictId) ? before : { ...before, verdictIds: [...before.verdictIds, verdictId].slice(-maxVerdictIds) };
 }
 
-/** Adds the actors whose changes are to be undone; true when the undo must run (again). */
+/** Adds the actors whose changes are to be undone; counts those that find no room. */
 export function addActors(
   before: IncidentCase,
   members: readonly VerdictMember[],
@@ -146,15 +147,25 @@ export function addActors(
   verdict: Verdict,
 ): IncidentCase {
   const known = new Map(before.actors.map((actor) => [actor.key, actor]));
+  // The detector names each actor of an attack once, and again only the first of them.
+  const notListed = new Set<string>();
   const add = (key: string, firstActivityAtMs: number) => {
     const earlier = known.get(key);
-    if (earlier === undefined ? known.size < maxActors : firstActivityAtMs < earlier.firstActivityAtMs) known.set(key, { key, firstActivityAtMs });
+    if (earlier === undefined && known.size >= maxActors) notListed.add(key);
+    else if (earlier === undefined || firstActivityAtMs < earlier.firstActivityAtMs) known.set(key, { key, firstActivityAtMs });
   };
   for (const member of members) add(member.actor.key, member.firstActivityAtMs);
   for (const { key } of contained) add(key, verdict.firstActivityAtMs);
   const unknown = members.some(({ actor }) => actor.kind === 'unknown');
   const below = unknown ? [...new Set([...before.below, ...directoriesOf(verdict)])].slice(0, maxBelow) : before.below;
-  return { ...before, actors: [...known.values()], below };
+  const next = { ...before, actors: [...known.values()], below };
+  return notListed.size === 0 ? next : noteNotListed({ ...next, actorsNotListed: (before.actorsNotListed ?? 0) + notListed.size }, verdict.atMs);
+}
+
+/** One line with the whole number, however often it grows. */
+function noteNotListed(before: IncidentCase, nowMs: number): IncidentCase {
+  const actions = before.incident.actions.filter(({ name }) => name !== 'list-actors');
+  return addAction({ ...before, incident: { ...before.incident, actions } }, 'list-actors', 'failed', leftByUndo(before) ?? '', nowMs);
 }
 
 export function wantUndo(before: IncidentCase): IncidentCase {

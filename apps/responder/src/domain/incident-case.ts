@@ -27,6 +27,8 @@ export interface IncidentCase {
   readonly handsOff: 'no' | 'observe' | 'whitelist';
   /** Actors whose changes are undone. */
   readonly actors: readonly CaseActor[];
+  /** Actors beyond those that a case holds: their changes are not undone with it. */
+  readonly actorsNotListed?: number;
   /** For unknown actors: directories below which their changes are undone. */
   readonly below: readonly string[];
   readonly containment: Containment;

@@ -22,3 +22,11 @@ export function undoOf(current: IncidentCase, wish: { readonly dryRun: boolean; 
     ...(below.length === 0 ? {} : { below: [...below] }),
   };
 }
+
+/** What an undo of this case leaves as it is, with what the operator can do about it; undefined when it leaves nothing. */
+export function leftByUndo(current: IncidentCase): string | undefined {
+  const { actors, actorsNotListed = 0 } = current;
+  if (actorsNotListed === 0) return undefined;
+  const at = new Date(undoneSinceMs(current)).toISOString();
+  return `${actorsNotListed} more processes were not listed (an incident holds ${actors.length}): their changes are not undone with it; use \`kuramori restore PATH --at ${at}\` for the folders concerned`;
+}

@@ -3,7 +3,7 @@ import type { ActionStatus, JournalPosition } from '@kuramori/contracts';
 import type { ProcessControl } from '@kuramori/platform';
 import { addAction, addReport, goTo, undoStarted } from '../domain/case-changes';
 import type { IncidentCase } from '../domain/incident-case';
-import { undoneSinceMs, undoOf } from '../domain/undo-of-case';
+import { leftByUndo, undoneSinceMs, undoOf } from '../domain/undo-of-case';
 import { nextStep, type StepSettings, type StepTimes } from '../domain/next-step';
 import type { CaseChange, IncidentStore } from '../store/incident-store';
 import { describeReport, maxDetailedItems } from './describe';
@@ -166,10 +166,12 @@ export class CaseWorker {
       return;
     }
     const { counts, problems, hasFailed } = describeReport(report);
+    const left = leftByUndo(current);
     const detail = [
       interrupted ? `${counts} (second run after an interruption: what the first restored counts as intact)` : counts,
       ...(position === undefined ? ['the watcher did not say how far the journal must come; a rescan makes it complete'] : []),
       ...problems,
+      ...(left === undefined ? [] : [left]),
     ].join('; ');
     await this.change(current, (now) => {
       const next = this.noted(addReport(now, report, round), 'restore', hasFailed ? 'failed' : 'done', detail);

@@ -9,7 +9,7 @@ import {
   UndoIncidentCommand,
 } from '@kuramori/contracts';
 import { addAction, addReport, decide } from '../domain/case-changes';
-import { undoOf } from '../domain/undo-of-case';
+import { leftByUndo, undoOf } from '../domain/undo-of-case';
 import type { IncidentStore } from '../store/incident-store';
 import { describeReport } from './describe';
 import { CommandRefusedError, type Services } from './services';
@@ -89,7 +89,8 @@ export class OperatorCommands {
     const { counts, problems, hasFailed } = describeReport(report);
     await this.ports.store.change({ id }, (now) => {
       if (now === undefined) return undefined;
-      const detail = [`asked for by the operator: ${counts}`, ...problems].join('; ');
+      const left = leftByUndo(now);
+      const detail = [`asked for by the operator: ${counts}`, ...problems, ...(left === undefined ? [] : [left])].join('; ');
       const next = addAction(addReport(now, report, now.undo.wanted), 'restore', hasFailed ? 'failed' : 'done', detail, this.ports.now());
       return { next, events: ['updated'] };
     });
