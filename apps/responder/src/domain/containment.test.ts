@@ -75,6 +75,17 @@ describe('whom a verdict stops', () => {
     expect(roots.map(({ pid }) => pid)).toEqual([110]);
   });
 
+  it('climbs from a sub-shell to the script that it is a part of, and not to the script that called that one', () => {
+    const table = tableOf(
+      { pid: 109, parentPid: 102, sessionId: 102, exe: '/usr/bin/bash', commandLine: ['bash', 'night.sh'] },
+      { pid: 110, parentPid: 109, sessionId: 102, exe: '/usr/bin/bash', commandLine: ['bash', 'attack.sh'] },
+      { pid: 111, parentPid: 110, sessionId: 102, exe: '/usr/bin/bash', commandLine: ['bash', 'attack.sh'] },
+      { pid: 112, parentPid: 111, sessionId: 102, exe: '/usr/bin/openssl' },
+      { pid: 113, parentPid: 111, sessionId: 102, exe: '/usr/bin/rm' },
+    );
+    expect(plan(table, [112, 113], {}, [112]).pids).toEqual([110, 111, 113]);
+  });
+
   it('climbs to the root that the process tree of the verdict names, even with one branch', () => {
     const table = tableOf(
       { pid: 110, parentPid: 102, sessionId: 102, exe: '/usr/bin/bash', commandLine: ['bash', 'attack.sh'] },

@@ -1,7 +1,7 @@
 /** Whom to stop: a pure function from a verdict and the process table to the processes that are stopped, ended and spared. */
 import type { Actor, ProcessRef, Verdict } from '@kuramori/contracts';
 import type { LiveProcess, OwnProcess } from '@kuramori/platform';
-import { drivesItsSession, isInteractiveShell, isLoginShell, protectedProgram } from './protected-programs';
+import { drivesItsSession, isSubshell, isInteractiveShell, isLoginShell, protectedProgram } from './protected-programs';
 
 export interface SparedProcess {
   readonly process: ProcessRef;
@@ -130,8 +130,8 @@ class Table {
 
 /**
  * Members with evidence of their own, the ancestors that exist for the attack, and everything that runs below them.
- * An ancestor exists for the attack when it lies on the way up to the root that the verdict's process tree names, or when at least two of its
- * branches are attack members; never beyond the leader of the session, and that leader only when it is a script or driver of the attack.
+ * An ancestor exists for the attack when it lies on the way up to the root that the verdict's process tree names, when at least two of its
+ * branches are attack members, or when one of those already found is its sub-shell (a loop in a pipe, parentheses): that is the same script. Never beyond the leader of the session, and that leader only when it is a script or driver of the attack.
  */
 export function containmentTargets(
   verdict: Verdict,
@@ -227,16 +227,19 @@ function climb(
     const rootAt = verdict.groupKind === 'process-tree' ? links.findIndex((link) => verdict.groupKey.endsWith(`:${identityKey(link)}`)) : -1;
     let below: LiveProcess | undefined = table.byIdentity.get(identityKey(links[0] ?? { pid: 0, startTime: 0 }));
     let session = below?.sessionId;
+    /** The nearest living link below, when it is one of the attack. */
+    let attacking = below;
     for (const [at, link] of links.entries()) {
       if (at === 0) continue;
       const process = table.byIdentity.get(identityKey(link));
       if (process === undefined) continue; // it has ended; who is above it may still be there
-      const exists = at <= rootAt || (branches.get(identityKey(link))?.size ?? 0) >= 2;
+      const exists = at <= rootAt || (branches.get(identityKey(link))?.size ?? 0) >= 2 || (attacking !== undefined && isSubshell(attacking, process));
       const newSession = session !== undefined && process.sessionId !== session;
       // A member that made a session for itself (setsid) does not hide the script that starts it over and over; a session of others ends the climb.
       const memberLeft = at === 1 || links.slice(1, at).every((lower) => !table.byIdentity.has(identityKey(lower)));
       if (newSession && !(memberLeft && below?.pid === session && drivesItsSession(process))) break;
       if (!exists) {
+        attacking = undefined;
         below = process;
         session = process.sessionId;
         if (process.pid === process.sessionId) break;
@@ -252,6 +255,7 @@ function climb(
         break;
       }
       found.push(process);
+      attacking = process;
       if (process.pid === process.sessionId) break;
       below = process;
       session = process.sessionId;

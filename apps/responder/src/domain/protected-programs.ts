@@ -169,6 +169,19 @@ export function protectedProgram(process: LiveProcess): string | undefined {
 const scriptRunners = /^(?:ba|da|z|k|mk|a|tc|c|fi)?sh$|^(?:python|pypy|perl|ruby|node|nodejs|deno|bun|php|lua|tclsh|pwsh|busybox|java|mono)[\d.]*$/u;
 const drivers = new Set(['xargs', 'find', 'parallel', 'env', 'timeout', 'nohup', 'nice', 'ionice', 'make', 'watch', 'setsid', 'stdbuf']);
 
+const shells = /^(?:ba|da|z|k|mk|a|tc|c|fi)?sh$/u;
+
+/** Whether a shell forked without beginning another program: the two run one script. */
+export function isSubshell(process: LiveProcess, parent: LiveProcess): boolean {
+  return (
+    shells.test(programName(process)) &&
+    process.exe === parent.exe &&
+    process.commandLine.length > 1 &&
+    process.commandLine.length === parent.commandLine.length &&
+    process.commandLine.every((argument, index) => argument === parent.commandLine[index])
+  );
+}
+
 export function isInterpreter(process: Pick<LiveProcess, 'exe' | 'comm'>): boolean {
   return scriptRunners.test(programName(process));
 }
