@@ -39,6 +39,14 @@ export class Containers {
     this.pools.set(made.job, pool);
   }
 
+  /** Kuramori took it away with the attack it belonged to: what is removed from now on isn't in it. */
+  delete({ job, path, content }: Made): void {
+    const pool = this.pools.get(job);
+    if (pool?.newest.some((made) => made.path === path) !== true) return;
+    pool.bytes -= content.sizeBytes;
+    pool.newest = pool.newest.filter((made) => made.path !== path);
+  }
+
   /** Where a removed file may be, if there is still room for it. What it took before is given back first. */
   place(before: Features | undefined, removal: { readonly job: string; readonly atMs: number }, taken: Place | undefined): Place | undefined {
     if (taken !== undefined) taken.pool.usedBytes -= taken.bytes;

@@ -293,6 +293,19 @@ describe('verdicts', () => {
       expect(attacks.length).toBeGreaterThan(1);
     });
 
+    it('an archive that was taken away with them holds nothing of what goes later', () => {
+      const session = process(90, '/usr/bin/bash');
+      const archive = `${root}/d0.7z`;
+      const box = { ...salted(1_000_000), type: '7z' };
+      const story = new Story().create(process(201, '/usr/bin/7z', [session]), archive, box);
+      for (let index = 0; index < 10; index += 1) story.remove(process(201, '/usr/bin/7z', [session]), file(index), docx);
+      expect(run(story.tick(100)).attacks.length).toBeGreaterThan(0);
+      putBack(story, 0, 10).step({ by: kuramori, origin: 'kuramori', operation: 'deleted', path: archive }).wait(5000);
+      for (let index = 20; index < 40; index += 1) story.remove(process(300 + index, '/usr/bin/rm', [session]), file(index), docx);
+      const members = run(story.tick(60_000)).attacks.flatMap((verdict) => verdict.members);
+      expect(new Set(members.map(({ actor }) => actor.pid))).toEqual(new Set([201]));
+    });
+
     it('a restart of the detector changes nothing of that', () => {
       const story = putBack(overwriteAll(new Story(), process(201, '/usr/bin/python3'), 0, 10), 0, 10).wait(5000);
       const before = run(story).verdicts;

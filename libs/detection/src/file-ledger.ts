@@ -114,6 +114,8 @@ export class FileLedger {
     this.facts.set(fact.id, { order: this.order, act: 0, begun: false, operation: fact.operation, path: fact.path, own: true });
     for (const path of fact.oldPath === undefined ? [fact.path] : [fact.path, fact.oldPath]) {
       this.contents.delete(path);
+      const made = this.made.get(path);
+      if (made !== undefined) this.containers.delete(made);
       this.made.delete(path);
       const file = this.cases.get(this.originOf(path));
       if (file !== undefined) {
