@@ -405,6 +405,17 @@ describe.skipIf(process.platform !== 'linux')('what must not be done is not done
     expect(control.isAlive(suspect)).toBe(true);
   });
 
+  it('what a warning names can be undone by the operator', async () => {
+    const responder = await start();
+    const suspect = run('sleep', ['300']);
+    const actors = await actorsOf(control, suspect.pid);
+    await responder.onVerdict(verdictOf({ actors, level: 'warning' }));
+    await expect.poll(() => neighbours.events(), waitMs).toContain('opened');
+    await responder.commands.undo({ id: neighbours.latest()?.id, dryRun: false });
+    expect(neighbours.asked('vault.undo')).toMatchObject([{ actors: actors.map(({ key }) => key), dryRun: false }]);
+    expect(control.isAlive(suspect)).toBe(true);
+  });
+
   it('a suspicion does not make the attack behind it wait for a vault that is away', async () => {
     const responder = await start();
     neighbours.down.add('vault.pin');

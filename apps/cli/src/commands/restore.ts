@@ -51,7 +51,7 @@ export function addRestore(program: Command, done: (status: ExitStatus) => void)
             ) as Promise<RestoreReport>),
       );
       if (options.json === true) printJson(report);
-      else printReport(report, context);
+      else printReport(report, context, options.incident !== undefined);
       done(
         report.touched > 0 && report.unrecoverable === 0 && report.conflicts === 0 && !report.items.some(({ outcome }) => outcome === 'failed')
           ? exitStatus.done
@@ -121,11 +121,16 @@ function makeDestination(to: string): void {
   }
 }
 
-function printReport(report: RestoreReport, { words }: CommandContext): void {
+function printReport(report: RestoreReport, { words }: CommandContext, ofIncident: boolean): void {
   const { touched, restored, alreadyIntact, quarantined, unrecoverable, conflicts, dryRun, items } = report;
   if (items.length > 0) print(restoreItemsText(items.slice(0, shownItems), words));
   if (items.length > shownItems) print(`… and ${formatCount(items.length - shownItems)} more (--json has all)`);
-  if (touched === 0) print('Nothing to restore: the vault holds no version of it. Protected are the directories in protect.roots.');
+  if (touched === 0)
+    print(
+      ofIncident
+        ? 'Nothing to undo: the journal holds no change by the processes of this incident.'
+        : 'Nothing to restore: the vault holds no version of it. Protected are the directories in protect.roots.',
+    );
   else if (dryRun)
     print(
       `Nothing was changed (--dry-run). Concerned: ${formatCount(touched)} files, of them ${formatCount(alreadyIntact)} already intact, ${formatCount(conflicts)} in conflict.`,

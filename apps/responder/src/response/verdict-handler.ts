@@ -85,7 +85,9 @@ export class VerdictHandler {
     await this.write(verdict, (current) => {
       if (current?.incident.state === 'false_alarm') return undefined;
       const { next, events } = this.entered(current, verdict);
-      return { next: verdictHandled(next, verdict.id), events };
+      // Nothing is done by itself; the operator may ask for the undo of what is known by name.
+      const named = verdict.members.filter(({ actor }) => actor.kind !== 'unknown');
+      return { next: verdictHandled(addActors(next, named, [], verdict), verdict.id), events };
     });
   }
 
