@@ -510,9 +510,10 @@ describe.skipIf(process.platform !== 'linux')('the operator has the last word', 
     const reply = await responder.commands.decide({ id: id.slice(0, 8), decision: 'false-alarm' });
     expect(reply).toMatchObject({ incident: { state: 'false_alarm' } });
     expect(neighbours.asked('vault.release')).toEqual([{ id: 'q1' }]);
-    expect(readProcess(process.pid)?.state).toBe('S');
+    const isRunning = () => /[RS]/u.test(readProcess(process.pid)?.state ?? '');
+    expect(isRunning()).toBe(true);
     await responder.onVerdict(verdictOf({ actors }));
-    expect(readProcess(process.pid)?.state).toBe('S');
+    expect(isRunning()).toBe(true);
     expect(
       neighbours
         .latest()
