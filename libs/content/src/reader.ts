@@ -34,6 +34,12 @@ export class WindowReader {
   text(offset: number, length: number): string {
     return latin1(this.available(offset, length));
   }
+  /** Places at hand that are a multiple of `step`, ascending. */
+  *multiplesOf(step: number): Generator<number> {
+    for (const { offset, bytes } of this.windows) {
+      for (let at = Math.ceil(offset / step) * step; at < offset + bytes.length; at += step) yield at;
+    }
+  }
   get head(): Uint8Array {
     return this.available(0, 64 * 1024);
   }

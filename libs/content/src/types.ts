@@ -136,6 +136,9 @@ function zipType(reader: WindowReader): string {
   return 'zip';
 }
 
+/** RFC 9580, 9.1: those that encrypt. */
+const publicKeyAlgorithms = new Set([1, 2, 16, 18, 25, 26]);
+
 /** RFC 9580: an OpenPGP message encrypted to a key (tag 1) or with a passphrase (tag 3), followed by the encrypted data. Checked as far as the first packet goes. */
 function isOpenPgp(reader: WindowReader): boolean {
   const first = reader.uint8(0) ?? 0;
@@ -152,7 +155,7 @@ function isOpenPgp(reader: WindowReader): boolean {
     const specifier = reader.uint8(body + 2) ?? 255;
     if (version !== 4 || cipher < 1 || cipher > 13 || ![0, 1, 3].includes(specifier) || length < 4 || length > 64) return false;
   } else if (tag === 1) {
-    if (version !== 3) return false;
+    if (version !== 3 || !publicKeyAlgorithms.has(reader.uint8(body + 9) ?? 0)) return false;
   } else return false;
   if (tag === 1 && !oldOneByteLength && !newFormat) return true;
   const next = reader.uint8(body + length) ?? 0;

@@ -20,7 +20,8 @@ function checkRiff(reader: WindowReader): Structure {
     if (!/^[\x20-\x7e]{4}$/u.test(name)) return chunk === 0 ? 'broken' : 'unknown';
     at += 8 + size + (size & 1);
   }
-  return 'intact';
+  // A chunk that reaches beyond the end was cut, or its size is chance. An odd last chunk may lack its padding.
+  return at > reader.sizeBytes + 1 ? 'unknown' : 'intact';
 }
 
 function checkOgg(reader: WindowReader): Structure {
@@ -29,13 +30,18 @@ function checkOgg(reader: WindowReader): Structure {
     const magic = reader.text(at, 4);
     if (magic.length < 4) return 'unknown';
     if (magic !== 'OggS') return 'broken';
+    const flags = reader.uint8(at + 5);
+    if (reader.uint8(at + 4) !== 0 || flags === undefined || flags > 7) return at + 6 > reader.sizeBytes ? 'unknown' : 'broken';
     const segments = reader.uint8(at + 26);
     const table = segments === undefined ? undefined : reader.slice(at + 27, segments);
     if (segments === undefined || table === undefined) return 'unknown';
     at += 27 + segments + table.reduce((sum, length) => sum + length, 0);
   }
-  return 'intact';
+  // A last page that reaches beyond the end was cut.
+  return at === reader.sizeBytes ? 'intact' : 'unknown';
 }
+
+const streamInfoBytes = 34;
 
 function checkFlac(reader: WindowReader): Structure {
   let at = 4;
@@ -43,6 +49,8 @@ function checkFlac(reader: WindowReader): Structure {
     const header = reader.uint32(at, false);
     if (header === undefined) return 'unknown';
     const kind = (header >>> 24) & 0x7f;
+    // The stream's own description comes first and has a fixed length.
+    if (block === 0 && (header & 0x7fff_ffff) !== streamInfoBytes) return 'broken';
     if ((kind > 6 && kind < 127) || kind === 127) return 'broken';
     at += 4 + (header & 0xff_ffff);
     if (header >>> 31 === 1) {

@@ -1,6 +1,6 @@
 /** gzip (RFC 1952), xz, 7z, RAR: the containers' own headers, and the beginning of the compressed data where it can be read. */
 import type { Structure } from '@kuramori/contracts';
-import { constants, gunzipSync } from 'node:zlib';
+import { constants, crc32, gunzipSync } from 'node:zlib';
 import { latin1, type WindowReader } from '../reader';
 
 export function checkCompressed(reader: WindowReader): Structure {
@@ -13,8 +13,9 @@ export function checkCompressed(reader: WindowReader): Structure {
 function checkGzip(reader: WindowReader): Structure {
   try {
     // A window that ends in the middle is no error; bits that can't be are.
-    gunzipSync(reader.head, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 * 1024 });
-    return 'intact';
+    const plain = gunzipSync(reader.head, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 64 * 1024 * 1024 });
+    // Nothing came out: a header that goes on and on, or the empty file.
+    return plain.length > 0 || reader.sizeBytes < 64 ? 'intact' : 'unknown';
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') return 'intact';
     // Other data behind the last member is allowed; a broken first member isn't.
@@ -36,13 +37,29 @@ function check7z(reader: WindowReader): Structure {
   return latin1(header).includes('\x06\xf1\x07\x01') ? 'encrypted' : 'intact';
 }
 
-/** RAR 5 technote: an archive encryption header (type 4) right after the signature; RAR 4: flag 0x80 of the main header, or 0x04 of a file. */
+/**
+ * RAR 5 technote: an archive encryption header (type 4) right after the signature; RAR 4: flag 0x80 of the main header, or 0x04 of a file. The first header's own
+ * checksum tells it from chance.
+ */
 function checkRar(reader: WindowReader): Structure {
-  if (reader.uint8(6) === 1) {
-    const type = reader.uint8(13);
-    return type === 4 ? 'encrypted' : 'intact';
-  }
+  return reader.text(6, 2) === '\x01\0' ? checkRar5(reader) : checkRar4(reader);
+}
+
+function checkRar5(reader: WindowReader): Structure {
+  const checksum = reader.uint32(8);
+  const size = reader.uint8(12);
+  // A size of more than one byte is allowed, and written by nobody for a first header.
+  if (size !== undefined && size > 127) return 'unknown';
+  const header = size === undefined ? undefined : reader.slice(12, 1 + size);
+  if (checksum === undefined || header === undefined || header.length < 2 || crc32(header) !== checksum) return 'broken';
+  return header[1] === 4 ? 'encrypted' : 'intact';
+}
+
+function checkRar4(reader: WindowReader): Structure {
+  const size = reader.uint16(12);
+  const header = size === undefined || size < 7 ? undefined : reader.slice(9, size - 2);
+  if (header?.[0] !== 0x73 || (crc32(header) & 0xffff) !== reader.uint16(7)) return 'broken';
   const mainFlags = reader.uint16(10) ?? 0;
-  const fileFlags = reader.uint16(7 + (reader.uint16(12) ?? 13) + 3) ?? 0;
+  const fileFlags = reader.uint16(7 + (size ?? 0) + 3) ?? 0;
   return (mainFlags & 0x80) !== 0 || (fileFlags & 0x04) !== 0 ? 'encrypted' : 'intact';
 }

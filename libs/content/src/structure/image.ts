@@ -69,15 +69,22 @@ function checkGif(reader: WindowReader): Structure {
   const flags = reader.uint8(10);
   if (flags === undefined) return 'broken';
   let at = 13 + ((flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1));
+  let images = 0;
   for (let block = 0; block < 20_000; block += 1) {
     const kind = reader.uint8(at);
-    if (kind === undefined) return at >= reader.sizeBytes ? 'unknown' : 'unknown';
-    if (kind === 0x3b) return 'intact';
+    if (kind === undefined) return 'unknown';
+    // The trailer is one byte, which chance brings: without a picture before it, it says nothing.
+    if (kind === 0x3b) return images > 0 ? 'intact' : 'unknown';
     if (kind === 0x21) at += 2;
     else if (kind === 0x2c) {
       const local = reader.uint8(at + 9);
       if (local === undefined) return 'unknown';
-      at += 11 + ((local & 0x80) === 0 ? 0 : 3 * 2 ** ((local & 7) + 1));
+      at += 10 + ((local & 0x80) === 0 ? 0 : 3 * 2 ** ((local & 7) + 1));
+      const codeBits = reader.uint8(at);
+      if (codeBits === undefined) return 'unknown';
+      if (codeBits < 2 || codeBits > 8) return 'broken';
+      at += 1;
+      images += 1;
     } else return 'broken';
     for (;;) {
       const length = reader.uint8(at);

@@ -5,6 +5,9 @@ import { latin1, type WindowReader } from '../reader';
 
 const probedStreams = 8;
 const probeBytes = 64 * 1024;
+/** Beginnings of streams that are looked at to find those, and how far before them their dictionary may begin. */
+const lookedStreams = 256;
+const dictionaryBytes = 1024;
 
 export function checkPdf(reader: WindowReader): Structure {
   if (!reader.text(0, 1024).includes('%PDF-')) return 'broken';
@@ -27,9 +30,16 @@ function probeStreams(reader: WindowReader): { good: number; bad: number } {
   const text = latin1(bytes);
   const result = { good: 0, bad: 0 };
   if (text.includes('/Encrypt') || latin1(reader.tail(8192).bytes).includes('/Encrypt')) return result;
-  const pattern = /<<(?:[^>]|>(?!>))*\/Filter\s*\[?\s*\/FlateDecode\s*\]?(?:[^>]|>(?!>))*>>\s*stream\r?\n/gu;
-  for (let match = pattern.exec(text); match !== null && result.good + result.bad < probedStreams; match = pattern.exec(text)) {
-    const from = match.index + match[0].length;
+  let at = -1;
+  for (let looked = 0; looked < lookedStreams && result.good + result.bad < probedStreams; looked += 1) {
+    at = text.indexOf('stream', at + 1);
+    if (at < 0) break;
+    // One expression over the whole text would take hours for a text that was made for it.
+    const dictionary = text.slice(Math.max(0, at - dictionaryBytes), at);
+    const own = dictionary.slice(dictionary.lastIndexOf(' obj') + 1);
+    const eol = /^\r?\n/u.exec(text.slice(at + 6, at + 8));
+    if (eol === null || !/>>\s*$/u.test(own) || !/\/Filter\s*\[?\s*\/FlateDecode/u.test(own)) continue;
+    const from = at + 6 + eol[0].length;
     const end = text.indexOf('endstream', from);
     if (end < 0 || end - from > probeBytes || end - from < 8) continue;
     try {
