@@ -24,7 +24,7 @@ describe.skipIf(process.platform !== 'linux')("what a program's hash is read fro
   });
   it('is no named pipe, which nobody would ever write to, no directory, and no device', async () => {
     const pipe = path.join(directory, 'pipe');
-    execFileSync('mkfifo', [pipe]);
+    execFileSync('sh', ['-c', 'mkfifo "$0"', pipe]);
     for (const file of [pipe, directory, '/dev/zero', path.join(directory, 'missing')]) expect(await hashed(file)).toBeUndefined();
   });
   it('is no link, unless it is the one to the program of a process', async () => {
