@@ -411,7 +411,7 @@ describe.skipIf(process.platform !== 'linux')('what must not be done is not done
     const actors = await actorsOf(control, suspect.pid);
     await responder.onVerdict(verdictOf({ actors, level: 'warning' }));
     await expect.poll(() => neighbours.events(), waitMs).toContain('opened');
-    await responder.commands.undo({ id: neighbours.latest()?.id, dryRun: false });
+    await responder.commands.undo({ id: neighbours.latest().id, dryRun: false });
     expect(neighbours.asked('vault.undo')).toMatchObject([{ actors: actors.map(({ key }) => key), dryRun: false }]);
     expect(control.isAlive(suspect)).toBe(true);
   });
