@@ -7,7 +7,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -18,6 +17,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { openLoopDisk } from '@kuramori/testing';
 import { mallory, Scene } from '../testing/scene';
 
 const owner = 1234;
@@ -29,11 +29,11 @@ afterEach(async () => {
 
 /** A document that was encrypted, a file of root outside of the share, and a data directory on another filesystem where that is asked for. */
 async function attacked(dataDirElsewhere = false): Promise<{ here: Scene; file: string; secret: string }> {
-  const dataDir = dataDirElsewhere ? mkdtempSync('/dev/shm/kuramori-vault-') : undefined;
-  const here = await Scene.open(dataDir === undefined ? {} : { dataDir });
+  const disk = dataDirElsewhere ? openLoopDisk() : undefined;
+  const here = await Scene.open(disk === undefined ? {} : { dataDir: disk.mountPoint });
   closing.push(async () => {
     await here.close();
-    if (dataDir !== undefined) rmSync(dataDir, { recursive: true, force: true });
+    disk?.close();
   });
   if (dataDirElsewhere) expect(lstatSync(here.dataDir).dev).not.toBe(lstatSync(here.share).dev);
   const file = here.at('a.txt');
