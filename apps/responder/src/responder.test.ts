@@ -144,11 +144,11 @@ describe.skipIf(process.platform !== 'linux')('an attack is stopped, undone and 
   it('breaks a loop that was typed into an interactive shell, and leaves the shell to its user', async () => {
     const responder = await start();
     const type = atTerminal('bash --norc -i');
-    type('for i in $(seq 1000); do sleep 0.2; echo x >> work; done');
+    type('for i in $(seq 1000); do sleep 1; echo x >> work; done');
     const shell = await findOne(({ interactiveShell, cwd }) => interactiveShell && cwd === directory);
     const first = await findOne(({ parentPid }) => parentPid === shell.pid);
     const members = await actorsOf(control, first.pid);
-    // The first has ended by then: what goes on is the loop, whichever command of it runs just now, if any.
+    // Each lives long enough to be looked up on a busy machine. The first has ended by then: what goes on is the loop, whichever command of it runs just now, if any.
     const second = await findOne(({ parentPid, pid }) => parentPid === shell.pid && pid !== first.pid);
     members.push(...(await actorsOf(control, second.pid)));
     await responder.onVerdict(verdictOf({ actors: members }));

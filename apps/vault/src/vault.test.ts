@@ -326,7 +326,7 @@ describe('a batch of facts', () => {
     }
     // The four newest, and the state of before the last hour (the oldest there is).
     expect((await here.vault.restore.versions(here.at('plan.txt'))).map(({ version }) => version)).toEqual([9, 8, 7, 6, 1]);
-    await here.vault.suspicion.pin({ reason: 'test', actors: [mallory.key], sinceMs: 0 });
+    await here.vault.suspicion.pin({ reason: 'test', level: 'attack', actors: [mallory.key], sinceMs: 0 });
     for (let write = 1; write <= 10; write += 1) {
       writeFileSync(here.at('plan.txt'), randomBytes(100));
       await here.tell(here.fact(mallory, 'modified', 'plan.txt'));

@@ -218,8 +218,12 @@ export class VersionInfo {
 
 /** `vault.pin`: no version of these files may be evicted, and versions by these actors since then are suspect. Reply result: `{pinned: number}`. */
 export class PinCommand {
+  /** For people. */
   @IsString()
   reason: string;
+  /** What is known against the actors: a suspicion that no attack follows ends by itself. */
+  @IsIn(['suspicion', 'attack'])
+  level: 'suspicion' | 'attack';
   @IsArray()
   @IsString({ each: true })
   actors: string[];

@@ -132,7 +132,7 @@ export class CaseWorker {
   private async pin(current: IncidentCase): Promise<void> {
     const keys = current.actors.map(({ key }) => key);
     const refused = await this.permanently(
-      this.ports.services.pin({ reason: `incident ${current.incident.id}`, actors: keys, sinceMs: undoneSinceMs(current) }),
+      this.ports.services.pin({ reason: `incident ${current.incident.id}`, level: 'attack', actors: keys, sinceMs: undoneSinceMs(current) }),
     );
     await this.change(current, (now) => ({
       next: {

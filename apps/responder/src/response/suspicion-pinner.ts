@@ -36,6 +36,7 @@ export class SuspicionPinner {
         try {
           await this.services.pin({
             reason: `suspicion ${verdict.attackId}`,
+            level: 'suspicion',
             actors: verdict.members.map(({ actor }) => actor.key),
             sinceMs: Math.max(0, verdict.firstActivityAtMs),
           });

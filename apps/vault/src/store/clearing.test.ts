@@ -52,7 +52,7 @@ describe('a deleted file', () => {
     await remove('b.txt');
     await inDays(0);
     laterMs = 20 * dayMs;
-    await here.vault.suspicion.pin({ reason: 'incident 0123', actors: [alice.key], sinceMs: 0 });
+    await here.vault.suspicion.pin({ reason: 'incident 0123', level: 'attack', actors: [alice.key], sinceMs: 0 });
     await here.vault.core.database.read(`UPDATE "version" SET "pinned" = 0 WHERE "fileId" IN (SELECT "id" FROM "file" WHERE "path" LIKE '%b.txt')`);
     await inDays(31);
     expect(await kept()).toEqual(['a.txt']);

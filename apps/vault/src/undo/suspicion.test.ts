@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
+import type { PinCommand } from '@kuramori/contracts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { mallory, Scene } from '../testing/scene';
 
@@ -12,12 +13,12 @@ afterEach(async () => {
 });
 
 /** One file that the suspect wrote before it was suspected. */
-async function suspected(reason: string): Promise<void> {
+async function suspected(level: PinCommand['level']): Promise<void> {
   here = await Scene.open({ vault: { now: () => performance.timeOrigin + performance.now() + laterMs } });
   writeFileSync(here.at('plan.txt'), 'the plan');
   await here.baseline();
   await write('first');
-  await here.vault.suspicion.pin({ reason, actors: [mallory.key, 'unknown'], sinceMs: 0 });
+  await here.vault.suspicion.pin({ reason: 'test', level, actors: [mallory.key, 'unknown'], sinceMs: 0 });
 }
 
 async function write(content: string): Promise<void> {
@@ -31,7 +32,7 @@ async function versions(): Promise<{ state: string; pinned: boolean }[]> {
 
 describe('a suspicion', () => {
   it('that no attack followed within a day leaves versions as if it had never been, also after a restart', async () => {
-    await suspected('suspicion 0123');
+    await suspected('suspicion');
     laterMs = dayMs - 60_000;
     await here.vault.clearing.clear();
     expect(await versions()).toEqual([
@@ -54,9 +55,9 @@ describe('a suspicion', () => {
   });
 
   it('that comes again lasts a day from then', async () => {
-    await suspected('suspicion 0123');
+    await suspected('suspicion');
     laterMs = dayMs - 60_000;
-    await here.vault.suspicion.pin({ reason: 'suspicion 0123', actors: [mallory.key], sinceMs: 0 });
+    await here.vault.suspicion.pin({ reason: 'suspicion 0123', level: 'suspicion', actors: [mallory.key], sinceMs: 0 });
     laterMs = dayMs + 60_000;
     await here.vault.clearing.clear();
     await write('second');
@@ -66,8 +67,8 @@ describe('a suspicion', () => {
 
 describe('an attack', () => {
   it('keeps what it pinned as long as anything of it can be undone, and what it wrote never becomes clean', async () => {
-    await suspected('suspicion 0123');
-    await here.vault.suspicion.pin({ reason: 'incident 0123', actors: [mallory.key], sinceMs: 0 });
+    await suspected('suspicion');
+    await here.vault.suspicion.pin({ reason: 'incident 0123', level: 'attack', actors: [mallory.key], sinceMs: 0 });
     laterMs = 29 * dayMs;
     await here.vault.clearing.clear();
     expect(await versions()).toEqual([
@@ -85,7 +86,7 @@ describe('an attack', () => {
   });
 
   it('that is undone was one, whatever was pinned before', async () => {
-    await suspected('suspicion 0123');
+    await suspected('suspicion');
     await here.undo();
     expect(readFileSync(here.at('plan.txt'), 'utf8')).toBe('the plan');
     laterMs = 2 * dayMs;

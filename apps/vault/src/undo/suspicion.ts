@@ -4,8 +4,6 @@ import type { VaultCore } from '../core';
 
 /** An attack pins by a verdict of its own; a suspicion that none followed within a day was honest work, and must not push honest versions aside any longer. */
 const suspicionMs = 24 * 60 * 60 * 1000;
-/** How the responder begins the reason of a pin that no attack is behind. */
-const mereSuspicion = 'suspicion ';
 /** No suspect afterwards: it stands for everybody whose name the sensor can't know. */
 const unknownKey = 'unknown';
 
@@ -19,15 +17,15 @@ export class Suspicion {
   }
 
   /** How many versions are pinned now. */
-  async pin({ actors, sinceMs, reason }: PinCommand): Promise<number> {
-    const pinned = await this.suspect(actors, sinceMs, reason.startsWith(mereSuspicion) ? 'suspicion' : 'attack');
+  async pin({ actors, sinceMs, reason, level }: PinCommand): Promise<number> {
+    const pinned = await this.suspect(actors, sinceMs, level);
     this.core.notices.tell('pinned', `${pinned} versions are kept whatever comes: ${reason}`);
     return pinned;
   }
 
-  async suspect(actors: readonly string[], sinceMs: number, why: 'suspicion' | 'attack' = 'attack'): Promise<number> {
+  async suspect(actors: readonly string[], sinceMs: number, level: PinCommand['level']): Promise<number> {
     const list = JSON.stringify(actors);
-    const untilMs = this.core.now() + (why === 'attack' ? undoableMs : suspicionMs);
+    const untilMs = this.core.now() + (level === 'attack' ? undoableMs : suspicionMs);
     const pinned = await this.core.database.transaction(async (sql) => {
       await sql.query(`UPDATE "version" SET "state" = 'suspect' WHERE "actor" IN (SELECT value FROM json_each(?)) AND "atMs" >= ?`, [list, sinceMs]);
       const [row] = await sql.query<{ count: number }>(
@@ -46,7 +44,7 @@ export class Suspicion {
       await sql.query(
         `INSERT INTO "suspect" ("actor", "sinceMs", "untilMs", "attack") SELECT DISTINCT value, ?, ?, ? FROM json_each(?) WHERE true
          ON CONFLICT ("actor") DO UPDATE SET "sinceMs" = min("sinceMs", excluded."sinceMs"), "untilMs" = max("untilMs", excluded."untilMs"), "attack" = max("attack", excluded."attack")`,
-        [sinceMs, untilMs, why === 'attack' ? 1 : 0, list],
+        [sinceMs, untilMs, level === 'attack' ? 1 : 0, list],
       );
       return row?.count ?? 0;
     });

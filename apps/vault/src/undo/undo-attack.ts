@@ -52,7 +52,7 @@ export class UndoAttack {
       );
     }
     await this.adopt();
-    if (!dryRun) await this.suspicion.suspect(command.actors, command.sinceMs);
+    if (!dryRun) await this.suspicion.suspect(command.actors, command.sinceMs, 'attack');
     const report = await this.executor.run(() => this.plan(command), {
       incidentId,
       dryRun,
