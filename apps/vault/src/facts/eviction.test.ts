@@ -49,3 +49,21 @@ it('saving by way of a temporary name makes generations of one document, of whic
   }
   expect(await sizesOf()).toEqual([1, 9, 10, 11, 12]);
 });
+
+it('documents that were saved under one name and then moved to names of their own keep their versions each', async () => {
+  for (const number of [1, 2, 3]) {
+    writeFileSync(here.at('scan.pdf'), `scan ${number}`);
+    await here.tell(here.fact(alice, 'created', 'scan.pdf', { written: true }));
+    // Long after it came.
+    await here.vault.core.database.read('UPDATE "version" SET "atMs" = "atMs" - 100000');
+    await move('scan.pdf', `invoice ${number}.pdf`);
+  }
+  for (let save = 1; save <= 4; save += 1) {
+    const facts = [1, 2, 3].map((number) => {
+      writeFileSync(here.at(`invoice ${number}.pdf`), `invoice ${number}, ${'x'.repeat(save)}`);
+      return here.fact(alice, 'modified', `invoice ${number}.pdf`);
+    });
+    await here.tell(...facts);
+  }
+  for (const number of [1, 2, 3]) expect(await here.vault.restore.versions(here.at(`invoice ${number}.pdf`))).toHaveLength(5);
+});

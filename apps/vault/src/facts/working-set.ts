@@ -379,15 +379,15 @@ export class WorkingSet {
    * Saving through a temporary name makes no stranger: that name is only moments old.
    */
   private async strangers(fileIds: readonly number[]): Promise<ReadonlyMap<number, string>> {
-    const rows = await this.sql.query<{ fileId: number; home: string; deleted: 0 | 1 }>(
-      `SELECT j."fileId" AS "fileId", j."oldPath" AS "home", EXISTS (SELECT 1 FROM "journal" d WHERE d."fileId" = j."fileId" AND d."operation" = 'deleted') AS "deleted"
-       FROM "journal" j WHERE j."id" IN (
+    const rows = await this.sql.query<{ fileId: number; home: string; path: string; deleted: 0 | 1 }>(
+      `SELECT j."fileId" AS "fileId", j."oldPath" AS "home", f."path" AS "path", EXISTS (SELECT 1 FROM "journal" d WHERE d."fileId" = j."fileId" AND d."operation" = 'deleted') AS "deleted"
+       FROM "journal" j JOIN "file" f ON f."id" = j."fileId" WHERE f."present" = 0 AND j."id" IN (
          SELECT min(m."id") FROM "journal" m WHERE m."fileId" IN (SELECT value FROM json_each(?)) AND m."operation" = 'renamed' AND m."oldPath" IS NOT NULL
            AND EXISTS (SELECT 1 FROM "version" v WHERE v."fileId" = m."fileId" AND (v."actor" = ? OR v."atMs" <= m."atMs" - ?))
          GROUP BY m."fileId")`,
       [JSON.stringify([...new Set(fileIds)]), baselineAuthor.key, savedWithinMs],
     );
-    return new Map(rows.map(({ fileId, home, deleted }) => [fileId, deleted === 1 ? `\0${fileId}` : `\0${home}`]));
+    return new Map(rows.map(({ fileId, home, path, deleted }) => [fileId, deleted === 1 ? `\0${fileId}` : `\0${home}\0${path}`]));
   }
 }
 
