@@ -12,6 +12,8 @@ export interface Place {
 
 interface Pool {
   newest: Made[];
+  /** Of each, by path. */
+  readonly sizes: BoundedMap<string, number>;
   bytes: number;
   usedBytes: number;
   lastAtMs: number;
@@ -20,6 +22,7 @@ interface Pool {
 /** Those that are named in evidence. */
 const namedPerJob = 4;
 const rememberedJobs = 2000;
+const sizesPerJob = 1000;
 const withinMs = 10 * 60_000;
 /** Bits per byte from which nothing makes it smaller: archives, pictures, office documents. */
 const compressedEntropy = 7.2;
@@ -31,19 +34,26 @@ export class Containers {
 
   add(made: Made): void {
     const known = this.pools.get(made.job);
-    const pool = known !== undefined && made.atMs - known.lastAtMs <= withinMs ? known : { newest: [], bytes: 0, usedBytes: 0, lastAtMs: made.atMs };
-    const smaller = pool.newest.find(({ path }) => path === made.path);
-    pool.bytes += made.content.sizeBytes - (smaller?.content.sizeBytes ?? 0);
+    const pool =
+      known !== undefined && made.atMs - known.lastAtMs <= withinMs
+        ? known
+        : { newest: [], sizes: new BoundedMap<string, number>(sizesPerJob), bytes: 0, usedBytes: 0, lastAtMs: made.atMs };
+    pool.bytes += made.content.sizeBytes - (pool.sizes.get(made.path) ?? 0);
+    pool.sizes.set(made.path, made.content.sizeBytes);
     pool.newest = [...pool.newest.filter(({ path }) => path !== made.path), made].slice(-namedPerJob);
     pool.lastAtMs = made.atMs;
     this.pools.set(made.job, pool);
   }
 
   /** Kuramori took it away with the attack it belonged to: what is removed from now on isn't in it. */
-  delete({ job, path, content }: Made): void {
+  delete({ job, path }: Made): void {
     const pool = this.pools.get(job);
-    if (pool?.newest.some((made) => made.path === path) !== true) return;
-    pool.bytes -= content.sizeBytes;
+    const bytes = pool?.sizes.get(path);
+    if (pool === undefined || bytes === undefined) return;
+    pool.sizes.delete(path);
+    pool.bytes -= bytes;
+    // What was placed in it is back as well.
+    pool.usedBytes = Math.max(0, pool.usedBytes - bytes);
     pool.newest = pool.newest.filter((made) => made.path !== path);
   }
 

@@ -15,6 +15,7 @@ import { type Aftermath, recordAftermath } from './aftermath';
 
 /** Files written at once: enough for the disk to join their syncs. */
 const writersAtOnce = 16;
+const cameMeanwhile = 'something came to its place meanwhile: tried again with the next run';
 /** Announced, done and written down together; an announcement holds at most 512 changes. */
 const stepsAtOnce = 200;
 /** A watcher that is away must not hold up a restore. */
@@ -354,7 +355,8 @@ class GroupWork {
     const row = fileId === undefined ? undefined : this.context.files.get(fileId);
     const foreign = stat !== undefined && row !== undefined && (row.ino !== String(stat.ino) || row.dev !== String(stat.dev));
     if (there !== undefined && stat?.isFile() === true && stat.nlink > 1n && wanted.kind === 'file' && !foreign && fileId !== undefined) {
-      if (reserved !== undefined) this.quarantine.copyContent(reserved, there, place);
+      if (reserved === undefined) throw new Error(cameMeanwhile);
+      this.quarantine.copyContent(reserved, there, place);
       writeInto(this.core.store, there, wanted);
       if (hashOfEntry(there) !== wanted.content.sha256) throw new Error('what was written is not what the vault holds');
       return { outcome: 'done', detail: `content, for all ${stat.nlink} names`, ...aftermath(there) };
@@ -362,7 +364,7 @@ class GroupWork {
     const beside = await writeBeside(this.core.store, directory, wanted);
     try {
       if (stat !== undefined) this.makeWay(stat, place, reserved);
-      beside.moveTo(place);
+      beside.moveTo(place, stat !== undefined);
       return { outcome: 'done', leftover: foreign && this.options.catalogued, ...aftermath(beside.entry) };
     } finally {
       beside.discard();
@@ -371,7 +373,7 @@ class GroupWork {
 
   /** Into quarantine with what stands where something is about to be put. */
   private makeWay(there: BigIntStats, place: Buffer, reserved: DescribedRow | undefined): void {
-    if (reserved === undefined) throw new Error('something came to its place meanwhile: tried again with the next run');
+    if (reserved === undefined) throw new Error(cameMeanwhile);
     if (there.isDirectory()) this.quarantine.move(reserved, place);
     else this.quarantine.copy(reserved, place);
   }

@@ -90,6 +90,16 @@ describe('a restored file', () => {
     ]);
   });
 
+  it('leaves alone what somebody saves at its empty place while it is written', async () => {
+    const { here, file } = await attacked();
+    rmSync(file);
+    await here.tell(here.fact(mallory, 'deleted', 'a.txt'));
+    whileWriting(here, () => writeFileSync(file, 'saved just now'));
+    expect((await here.undo()).items).toMatchObject([{ outcome: 'failed', detail: /came to its place meanwhile/u }]);
+    expect(readFileSync(file, 'utf8')).toBe('saved just now');
+    expect(temporaries(here)).toEqual([]);
+  });
+
   it('fails where that happens again and again, and a stranger never takes the place of the document', async () => {
     const { here, file, secret } = await attacked();
     const encrypted = lstatSync(file).ino;
@@ -169,6 +179,9 @@ describe('owner and permissions', () => {
     await here.tell(here.fact({ ...mallory, key: 'process:b:67:1' }, 'metadata', 'a.txt'));
     const { items } = await here.undo({ actors: ['process:b:67:1'] });
     expect(items).toMatchObject([{ step: 'set-metadata', detail: 'without the set-user-ID bit: the file belonged to somebody else meanwhile' }]);
+    expect([lstatSync(file).uid, lstatSync(file).mode & 0o7777]).toEqual([0, 0o755]);
+    // Nor by running it again, now that the owner is the right one already.
+    await here.undo({ actors: ['process:b:67:1'] });
     expect([lstatSync(file).uid, lstatSync(file).mode & 0o7777]).toEqual([0, 0o755]);
   });
 

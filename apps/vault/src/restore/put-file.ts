@@ -3,6 +3,7 @@ import {
   closeSync,
   fsyncSync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
@@ -47,8 +48,13 @@ export class Beside {
     return this.entry.standsAt(this.temporary);
   }
 
-  /** @throws EntryReplacedError where the name isn't ours any more: a stranger is never renamed over a document */
-  moveTo(place: Buffer): void {
+  /**
+   * @param over whether what stands at the place is safe elsewhere
+   * @throws EntryReplacedError where the name isn't ours any more, or somebody came to a place that was empty; a moment remains between look and rename (ADR 14)
+   */
+  moveTo(place: Buffer, over: boolean): void {
+    if (!over && lstatSync(place, { throwIfNoEntry: false }) !== undefined)
+      throw new EntryReplacedError('something came to its place meanwhile: tried again with the next run');
     if (!this.isThere) throw new EntryReplacedError('somebody took the restored file away while it was written: tried again with the next run');
     renameSync(this.temporary, place);
     if (!this.entry.standsAt(place)) throw new EntryReplacedError('somebody took the place of the restored file: tried again with the next run');
@@ -56,8 +62,11 @@ export class Beside {
 
   /** Removes what is still under the temporary name, if it is ours. */
   discard(): void {
-    if (this.isThere) rmSync(this.temporary, { force: true });
-    this.entry.close();
+    try {
+      if (this.isThere) rmSync(this.temporary, { force: true });
+    } finally {
+      this.entry.close();
+    }
   }
 }
 
@@ -113,7 +122,9 @@ async function writeAll(store: ChunkStore, entry: HeldEntry, content: ContentRef
 async function fill(store: ChunkStore, file: FileHandle, content: ContentRef): Promise<void> {
   let offset = 0;
   for (const bytes of readContent(store, content)) {
-    if (!isZero(bytes)) await file.write(bytes, 0, bytes.length, offset);
+    // A disk that is nearly full takes a part, and says so with the next call only.
+    for (let done = isZero(bytes) ? bytes.length : 0; done < bytes.length;)
+      done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
     offset += bytes.length;
   }
   await file.truncate(content.sizeBytes);
@@ -139,6 +150,10 @@ async function hashOf(file: FileHandle, sizeBytes: number): Promise<string> {
  * crash.
  */
 export function writeInto(store: ChunkStore, entry: HeldEntry, { content, metadata }: Restorable): void {
+  // Nothing is cut off before what comes in its place is known to be whole.
+  const digest = createHash('sha256');
+  for (const bytes of readContent(store, content)) digest.update(bytes);
+  if (digest.digest('hex') !== content.sha256) throw new DamagedContentError('what the vault holds is damaged');
   const fd = entry.openContent('write');
   try {
     ftruncateSync(fd, 0);
@@ -166,7 +181,7 @@ export function raises({ mode }: Pick<Metadata, 'mode'>): boolean {
 /**
  * Owner first, since a change of owner clears the set-user-ID bit; but what has the bit loses it before that, so that at no moment somebody's content runs with another
  * one's rights. Times last: everything else changes them.
- * @param content who wrote it: with theirs (they may still hold it open) a file that changes its owner does not get the bit at all
+ * @param content who wrote it: theirs (they may still hold it open) does not get the bit unless it has it and keeps its owner
  */
 export function applyMetadata(entry: HeldEntry, { mode, uid, gid, mtimeNs }: Metadata, content: 'ours' | 'theirs'): void {
   const now = entry.stat();
@@ -177,7 +192,8 @@ export function applyMetadata(entry: HeldEntry, { mode, uid, gid, mtimeNs }: Met
     if (hasMode && raises({ mode: modeNow })) entry.setMode(modeNow & ~raisesRights);
     entry.setOwner(uid, gid);
   }
-  const wanted = mode & (newOwner && now.isFile() && content === 'theirs' ? 0o7777 & ~raisesRights : 0o7777);
+  const mayRaise = content === 'ours' || !now.isFile() ? raisesRights : newOwner ? 0 : modeNow & raisesRights;
+  const wanted = mode & ((0o7777 & ~raisesRights) | mayRaise);
   if (hasMode && (Number(entry.stat().mode) & 0o7777) !== wanted) entry.setMode(wanted);
   entry.setTimes(now.atimeNs, BigInt(mtimeNs));
 }
