@@ -16,6 +16,8 @@ const attacks = ['openssl-encrypt-delete.sh', 'overwrite-in-place.py', 'encrypt-
 
 interface AttackRun {
   readonly attack: string;
+  /** From the start of `up` until the last service is ready. */
+  readonly servicesMs: number;
   /** From the start of `up` until everything is healthy and the share is protected, as `up` says it. */
   readonly startMs: number;
   /** The verdict is at the responder, which opens the incident. */
@@ -54,6 +56,9 @@ const attackOnce = (attack: string) =>
       const seconds = /protecting .* ready after ([\d.]+) s/u.exec(installation.log)?.[1];
       return seconds === undefined ? undefined : Number(seconds) * 1000;
     });
+    const servicesMs = Math.max(
+      ...[...installation.log.matchAll(/^\S+ +[a-z]+ +ready after ([\d.]+) s$/gmu)].map(([, seconds]) => Number(seconds) * 1000),
+    );
     const program = launch(path.join(projectRoot, 'test', 'attacks', attack), [installation.share]);
     const end = await program.ended;
     const incident = await waitFor('the incident to be over', 60_000, async () => {
@@ -65,6 +70,7 @@ const attackOnce = (attack: string) =>
     const firstMs = Date.parse(incident.firstActivityAt);
     return {
       attack,
+      servicesMs,
       startMs,
       firstWriteToVerdictMs: Date.parse(incident.openedAt) - firstMs,
       firstWriteToStoppedMs: end.endedAtMs - firstMs,
@@ -129,13 +135,14 @@ if (values.json) {
   process.stdout.write(`${JSON.stringify({ runs: results, storm: load }, undefined, 2)}\n`);
 } else {
   const table = new Table({
-    head: ['attack (median)', 'start ms', 'write→verdict ms', 'write→stopped ms', 'touched', 'stopped→restored ms', 'lost'],
+    head: ['attack (median)', 'services ms', 'protected ms', 'write→verdict ms', 'write→stopped ms', 'touched', 'stopped→restored ms', 'lost'],
   });
   for (const attack of attacks) {
     const own = results.filter((result) => result.attack === attack);
     const column = (field: Exclude<keyof AttackRun, 'attack'>) => Math.round(median(own.map((result) => result[field])));
     table.push([
       attack,
+      column('servicesMs'),
       column('startMs'),
       column('firstWriteToVerdictMs'),
       column('firstWriteToStoppedMs'),

@@ -10,7 +10,6 @@ export interface FactsContext {
   /** Features of the last clean version of a file that goes away, computed beforehand where they were missing. */
   readonly lostFeatures: ReadonlyMap<number, ContentFeatures>;
   readonly author: (actorKey: string) => Author;
-  readonly isOwn: (fact: FileFact) => boolean;
   /** Whether files of this path are kept: the catalogue knows all of them once the baseline is done. */
   readonly kept: (path: string) => boolean;
   /** Whether something stands at a path just now. */
@@ -41,8 +40,6 @@ class FactApplier {
   ) {}
 
   async apply(fact: FileFact, index: number): Promise<void> {
-    // A restore brings catalogue and journal up to date by itself: its facts are not entered twice (rules.md 17).
-    if (this.context.isOwn(fact)) return;
     if (fact.kind === 'directory') return this.applyToDirectory(fact);
     if (fact.kind === 'other') return this.applyToOther(fact, index);
     switch (fact.operation) {

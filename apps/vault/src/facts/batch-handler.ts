@@ -5,12 +5,14 @@ import {
   type FileBatch,
   type FileFact,
   type JournalPosition,
+  type ObservedChange,
   storedMessages,
   subjects,
   type VaultStored,
 } from '@kuramori/contracts';
 import type { Capture, CaptureRequest, DescribeRequest } from '../capture/capture';
 import { filesAt, versionsOf } from '../catalogue/catalogue';
+import type { Sql } from '../catalogue/database';
 import { chunkNames, type FileRow, type VersionRow } from '../catalogue/rows';
 import type { VaultCore } from '../core';
 import { isDiskFull } from '../store/disk-full';
@@ -117,23 +119,12 @@ export class BatchHandler {
   private async journal(batch: FileBatch): Promise<VaultStored> {
     const authors = new Map<string, Author>(batch.actors.map((actor) => [actor.key, { key: actor.key, words: actorInWords(actor) }]));
     const own = new Set(batch.actors.filter(({ own: isOwn }) => isOwn === true).map(({ key }) => key));
-    const isOwn = (fact: FileFact) => fact.origin === 'kuramori' || own.has(fact.actor);
-    const look = await this.look(batch.facts, isOwn);
-    const nowMs = this.core.now();
+    // A restore brings catalogue and journal up to date by itself: its facts are not entered twice (rules.md 17).
+    const facts = batch.facts.filter((fact) => fact.origin !== 'kuramori' && !own.has(fact.actor));
+    const look = await this.look(facts);
     const result = await this.core.database.transaction(async (sql) => {
-      const set = new WorkingSet(sql, this.core.ids, this.core.suspects);
-      await set.load(pathsOf(batch.facts));
-      const changes = await applyFacts(set, batch.facts, {
-        ...look,
-        isOwn,
-        kept: (path) => this.core.kept(path),
-        exists: isThere,
-        baselineDone: this.options.baselineDone(),
-        author: (key) => authors.get(key) ?? { key, words: key },
-        nowMs,
-      });
-      await set.write();
-      await set.evict(this.core.settings.vault.versions, nowMs);
+      // During an undo most batches hold nothing but our own changes.
+      const changes = facts.length === 0 ? [] : await this.enter(sql, facts, look, authors);
       const stored: VaultStored = {
         host: batch.host,
         watcherId: batch.watcherId,
@@ -152,23 +143,39 @@ export class BatchHandler {
     return result;
   }
 
-  /** Reads what the batch changed, before the transaction: files are slow, the database is shared. */
-  private async look(
+  private async enter(
+    sql: Sql,
     facts: readonly FileFact[],
-    isOwn: (fact: FileFact) => boolean,
-  ): Promise<{ captures: Map<number, Capture>; lostFeatures: Map<number, ContentFeatures> }> {
+    look: Awaited<ReturnType<BatchHandler['look']>>,
+    authors: ReadonlyMap<string, Author>,
+  ): Promise<ObservedChange[]> {
+    const nowMs = this.core.now();
+    const set = new WorkingSet(sql, this.core.ids, this.core.suspects);
+    await set.load(pathsOf(facts));
+    const changes = await applyFacts(set, facts, {
+      ...look,
+      kept: (path) => this.core.kept(path),
+      exists: isThere,
+      baselineDone: this.options.baselineDone(),
+      author: (key) => authors.get(key) ?? { key, words: key },
+      nowMs,
+    });
+    await set.write();
+    await set.evict(this.core.settings.vault.versions, nowMs);
+    return changes;
+  }
+
+  /** Reads what the batch changed, before the transaction: files are slow, the database is shared. */
+  private async look(facts: readonly FileFact[]): Promise<{ captures: Map<number, Capture>; lostFeatures: Map<number, ContentFeatures> }> {
+    if (facts.length === 0) return { captures: new Map(), lostFeatures: new Map() };
     const { rows, versions } = await this.known(pathsOf(facts));
-    const planned = planCaptures(
-      facts,
-      (path) => {
-        const row = rowAt(rows, path, facts);
-        return row === undefined ? undefined : { kept: row.version !== null && row.pendingSinceMs === null };
-      },
-      isOwn,
-    );
+    const planned = planCaptures(facts, (path) => {
+      const row = rowAt(rows, path, facts);
+      return row === undefined ? undefined : { kept: row.version !== null && row.pendingSinceMs === null };
+    });
     const low = this.core.reserve.isLow();
     const requests = planned.map((plan) => this.request(plan, facts, rows, versions, low));
-    const lost = this.lostRows(facts, rows, isOwn);
+    const lost = this.lostRows(facts, rows);
     const descriptions = lost.flatMap(({ row }) => this.describeRequest(row, versions.get(row.id) ?? []));
     const [captures, features] = await Promise.all([
       this.core.pool.capture('live', requests),
@@ -228,10 +235,10 @@ export class BatchHandler {
   }
 
   /** Files that a deletion or a rename over them takes away. */
-  private lostRows(facts: readonly FileFact[], rows: ReadonlyMap<string, FileRow>, isOwn: (fact: FileFact) => boolean): { row: FileRow }[] {
+  private lostRows(facts: readonly FileFact[], rows: ReadonlyMap<string, FileRow>): { row: FileRow }[] {
     const lost = new Map<number, FileRow>();
     for (const fact of facts) {
-      if (isOwn(fact) || fact.kind === 'directory') continue;
+      if (fact.kind === 'directory') continue;
       const row = rowAt(rows, fact.path, facts);
       if (row === undefined) continue;
       const replaced = fact.operation === 'renamed' || (fact.stat !== undefined && (fact.stat.ino !== row.ino || fact.stat.dev !== row.dev));

@@ -12,17 +12,15 @@ const known =
   (...paths: string[]) =>
   (path: string) =>
     paths.includes(path) ? { kept: true } : undefined;
-const plan = (told: readonly FileFact[], ...paths: string[]) => planCaptures(told, known(...paths), ({ origin }) => origin === 'kuramori');
+const plan = (told: readonly FileFact[], ...paths: string[]) => planCaptures(told, known(...paths));
 
 describe('what is read for a batch', () => {
   it('is each written file once, where it is in the end, with its last fact', () => {
     expect(plan([fact('modified', '/a'), fact('modified', '/a'), rename('/a', '/b')], '/a')).toEqual([{ index: 2, path: '/b', pathBefore: '/a' }]);
   });
 
-  it('is nothing of files that were only renamed, deleted, or changed by Kuramori itself', () => {
-    expect(
-      plan([rename('/a', '/b'), fact('modified', '/c'), fact('deleted', '/c'), fact('modified', '/d', { origin: 'kuramori' })], '/a', '/c', '/d'),
-    ).toEqual([]);
+  it('is nothing of files that were only renamed or deleted', () => {
+    expect(plan([rename('/a', '/b'), fact('modified', '/c'), fact('deleted', '/c')], '/a', '/c')).toEqual([]);
   });
 
   it('is a renamed file whose content is not in the vault yet', () => {

@@ -23,11 +23,8 @@ interface Followed {
   index: number | undefined;
 }
 
-/** Whether a fact comes from Kuramori's own restore (rules.md 17). */
-export type IsOwn = (fact: FileFact) => boolean;
-
 /** Pure: follows each file through the batch's renames. */
-export function planCaptures(facts: readonly FileFact[], known: (path: string) => KnownState | undefined, isOwn: IsOwn): PlannedCapture[] {
+export function planCaptures(facts: readonly FileFact[], known: (path: string) => KnownState | undefined): PlannedCapture[] {
   const followed = new Map<string, Followed>();
   const all: Followed[] = [];
   // What stood there before the batch has left: whatever comes there now is another file.
@@ -46,7 +43,7 @@ export function planCaptures(facts: readonly FileFact[], known: (path: string) =
     return created;
   };
   for (const [index, fact] of facts.entries()) {
-    if (isOwn(fact) || fact.kind === 'other') continue;
+    if (fact.kind === 'other') continue;
     if (fact.kind === 'directory') {
       if (fact.operation === 'renamed' && fact.oldPath !== undefined) {
         moveBelow(followed, fact.oldPath, fact.path);
